@@ -1,0 +1,42 @@
+"""The one assembly point: everything that Dagster knows is built here.
+
+The code server loads this module by `-m etl_pipelines.definitions`.
+"""
+
+from typing import Any
+
+from dagster import Definitions, mem_io_manager
+
+from etl_pipelines.jobs.ingest import ingest
+from etl_pipelines.resources.gdal_resource import GDALResource
+from etl_pipelines.resources.minio_resource import MinIOResource
+from etl_pipelines.resources.mongodb_resource import MongoDBResource
+from etl_pipelines.resources.postgis_resource import PostGISResource
+from etl_pipelines.resources.workbench_resource import WorkbenchResource
+from etl_pipelines.sensors.manifest_sensor import build_manifest_sensor
+
+
+def build_defs(*, resources: dict[str, Any] | None = None) -> Definitions:
+    """Return fresh definitions; `resources` replaces resources by name."""
+    minio = MinIOResource()
+    postgis = PostGISResource()
+    mongodb = MongoDBResource()
+    gdal = GDALResource()
+    return Definitions(
+        jobs=[ingest],
+        sensors=[build_manifest_sensor()],
+        resources={
+            "minio": minio,
+            "postgis": postgis,
+            "mongodb": mongodb,
+            "gdal": gdal,
+            "io_manager": mem_io_manager,
+            "workbench": WorkbenchResource(
+                minio=minio, postgis=postgis, mongodb=mongodb, gdal=gdal
+            ),
+            **(resources or {}),
+        },
+    )
+
+
+defs = build_defs()

@@ -1,0 +1,88 @@
+"""A phase as a Dagster step: its answer to the user, its record in the ledger, its metadata.
+
+What belongs here: translating between `libs.pipeline` and Dagster, once for all phases.
+What does not: what a phase does (`libs.pipeline`), how they are wired (`ingest`).
+"""
+
+import time
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from dagster import Failure, MetadataValue, OpExecutionContext
+
+from libs.ledger.ledger import now
+from libs.models.errors import InternalError, SpatialEtlError
+from libs.models.receipt import PhaseRecord
+from libs.pipeline.answer import answer_error
+from libs.pipeline.state import Facts
+from libs.pipeline.workbench import Workbench
+
+PHASES = ("intake", "fetch", "load", "transform", "check", "dump", "publish")
+DROP_TAG, ATTEMPT_TAG = "spatial_etl/drop", "spatial_etl/attempt"
+
+
+class Reporting(Protocol):
+    """A phase's result."""
+
+    @property
+    def facts(self) -> Facts:
+        """What the phase reports."""
+
+
+Result = TypeVar("Result", bound=Reporting)
+
+
+def run_phase(
+    context: OpExecutionContext,
+    drop_id: str,
+    attempt: int,
+    phase: Callable[[Workbench], Result],
+) -> Result:
+    """Run `phase`, record it in the ledger and the step's metadata, and return its result.
+
+    An error is answered to the user and ends the run as a `Failure` that carries the reason.
+    """
+    name = context.op.name
+    try:
+        bench = context.resources.workbench.get_workbench(context.run_id)
+        record = PhaseRecord(name=name, started_at=now())
+        if name != PHASES[0]:
+            _record(bench, drop_id, attempt, record)
+        started = time.monotonic()
+        result = phase(bench)
+        record = record.model_copy(
+            update={"seconds": round(time.monotonic() - started, 3), "facts": result.facts}
+        )
+        _record(bench, drop_id, attempt, record)
+    except SpatialEtlError as err:
+        raise _answered(context, drop_id, attempt, err) from err
+    except Exception as err:
+        unforeseen = InternalError(
+            "internal.unexpected",
+            f"expected phase {name} to end or to say why not, found {type(err).__name__}: {err}.",
+            remedy="This is a defect of the service: report it with the run's log.",
+        )
+        raise _answered(context, drop_id, attempt, unforeseen) from err
+    context.add_output_metadata({**result.facts, "seconds": record.seconds or 0.0})
+    return result
+
+
+def _record(bench: Workbench, drop_id: str, attempt: int, record: PhaseRecord) -> None:
+    position = PHASES.index(record.name)
+    bench.clients.ledger.record_phase(drop_id, attempt, position, record)
+
+
+def _answered(
+    context: OpExecutionContext, drop_id: str, attempt: int, error: SpatialEtlError
+) -> Failure:
+    clients = context.resources.workbench.get_clients()
+    status = answer_error(clients, drop_id, attempt, error)
+    reason = error.reason.model_dump(exclude_none=True)
+    return Failure(
+        description=str(error),
+        metadata={
+            "drop_status": status,
+            **{name: MetadataValue.text(str(value)) for name, value in reason.items()},
+        },
+        allow_retries=False,
+    )

@@ -1,0 +1,1 @@
+"""Dagster resources: thin doors to the clients of `libs`."""

@@ -1,0 +1,82 @@
+"""The manifest sensor: looks at the landing zone and starts the attempts that are due.
+
+What belongs here: turning orders into run requests. What does not: deciding what is due
+(`libs.pipeline.reception`).
+"""
+
+import time
+
+from dagster import (
+    DagsterInstance,
+    DagsterRunStatus,
+    DefaultSensorStatus,
+    RunRequest,
+    RunsFilter,
+    SensorDefinition,
+    SensorEvaluationContext,
+    SensorResult,
+    SkipReason,
+    sensor,
+)
+
+from etl_pipelines.jobs.ingest import ingest
+from etl_pipelines.jobs.phases import ATTEMPT_TAG, DROP_TAG
+from libs.models.config import ServiceSettings
+from libs.pipeline.reception import FindRun, RunOrder, RunState, look
+
+RUN_KEY_TAG = "dagster/run_key"
+ENDED = {DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE}
+LOOKING_S, PAUSE_S = 4.0, 0.4
+
+
+def build_manifest_sensor() -> SensorDefinition:
+    """Return the sensor, its interval taken from the settings."""
+
+    @sensor(
+        name="manifest_sensor",
+        job=ingest,
+        minimum_interval_seconds=ServiceSettings().sensor_interval_s,
+        default_status=DefaultSensorStatus.RUNNING,
+        required_resource_keys={"workbench"},
+        description="Claims manifests dropped in the landing zone and starts their runs.",
+    )
+    def manifest_sensor(context: SensorEvaluationContext) -> SensorResult | SkipReason:
+        clients = context.resources.workbench.get_clients()
+        find_run = _run_finder(context.instance)
+        until = time.monotonic() + LOOKING_S
+        while True:
+            orders = look(clients, find_run)
+            if orders:
+                return SensorResult(run_requests=[_request(order) for order in orders])
+            if time.monotonic() >= until:
+                return SkipReason("No drop is due.")
+            time.sleep(PAUSE_S)
+
+    return manifest_sensor
+
+
+def _run_finder(instance: DagsterInstance) -> FindRun:
+    def find_run(run_key: str) -> RunState | None:
+        runs = instance.get_runs(RunsFilter(tags={RUN_KEY_TAG: run_key}), limit=1)
+        if not runs:
+            return None
+        if runs[0].status == DagsterRunStatus.CANCELED:
+            return "canceled"
+        return "ended" if runs[0].status in ENDED else "active"
+
+    return find_run
+
+
+def _request(order: RunOrder) -> RunRequest:
+    return RunRequest(
+        run_key=order.run_key,
+        run_config={
+            "ops": {"intake": {"config": {"drop_id": order.drop_id, "attempt": order.attempt}}}
+        },
+        tags={
+            DROP_TAG: order.drop_id,
+            ATTEMPT_TAG: str(order.attempt),
+            "spatial_etl/batch": order.batch_id,
+            "spatial_etl/dataset": order.dataset_id,
+        },
+    )

@@ -1,0 +1,178 @@
+"""The compute server: one engine, its session settings, its errors translated.
+
+What belongs here: connections for SQLAlchemy, ogr2ogr and Arrow, all from the same settings, and
+the life of an ephemeral schema. What does not: what happens inside a schema (`libs.compute.*`).
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote
+
+import psycopg2
+from psycopg2 import sql
+from sqlalchemy import URL, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from libs.models.config import PostGISSettings
+from libs.models.errors import ComputeUnavailable, SourceError
+from libs.models.version import Bbox
+from libs.spatial_utils.schema_mapper import RunIdSchemaMapping
+
+SESSION_SETTINGS = "-c timezone=UTC -c synchronize_seqscans=off -c client_min_messages=warning"
+LOST_SERVER_STATES = ("08", "57", "53", "58")
+
+
+@dataclass(frozen=True)
+class PostGIS:
+    """The compute database."""
+
+    settings: PostGISSettings
+
+    @cached_property
+    def engine(self) -> Engine:
+        """A pooled engine; connections are tested before use."""
+        settings = self.settings
+        engine = create_engine(
+            URL.create(
+                "postgresql+psycopg2",
+                username=settings.user,
+                password=settings.password.get_secret_value(),
+                host=settings.host,
+                port=settings.port,
+                database=settings.db,
+            ),
+            pool_pre_ping=True,
+            pool_size=2,
+            connect_args={
+                "connect_timeout": 10,
+                "options": SESSION_SETTINGS,
+                "application_name": "spatial-etl",
+            },
+            hide_parameters=True,
+        )
+        event.listen(engine, "handle_error", _translate)
+        return engine
+
+    @property
+    def ogr_source(self) -> str:
+        """The connection as OGR's PostgreSQL driver names it; the password goes by environment."""
+        return (
+            f"PG:host='{self.settings.host}' port='{self.settings.port}' "
+            f"user='{self.settings.user}' dbname='{self.settings.db}'"
+        )
+
+    @property
+    def ogr_env(self) -> dict[str, str]:
+        """The environment that ogr2ogr needs beside `ogr_source`."""
+        return {
+            "PGPASSWORD": self.settings.password.get_secret_value(),
+            "PGOPTIONS": SESSION_SETTINGS,
+            "PGCONNECT_TIMEOUT": "10",
+        }
+
+    @property
+    def uri(self) -> str:
+        """The connection as a libpq URI, password included: for a call in this process only."""
+        settings = self.settings
+        password = quote(settings.password.get_secret_value(), safe="")
+        return (
+            f"postgresql://{quote(settings.user, safe='')}:{password}@{settings.host}:"
+            f"{settings.port}/{quote(settings.db, safe='')}?options={quote(SESSION_SETTINGS)}"
+        )
+
+    @contextmanager
+    def ephemeral_schema(self, run_id: str, *, owner: dict[str, Any] | None = None) -> Iterator[str]:
+        """Create the schema of a run, yield its name, and drop it on every way out.
+
+        `owner` is kept as the schema's comment, so that whoever finds it knows whose it was.
+        """
+        schema = RunIdSchemaMapping.from_run_id(run_id).schema_name
+        mark = json.dumps({"run_id": run_id, **(owner or {})}, sort_keys=True)
+        self.run(
+            sql.SQL("CREATE SCHEMA {0}; COMMENT ON SCHEMA {0} IS {1}").format(
+                sql.Identifier(schema), sql.Literal(mark)
+            )
+        )
+        try:
+            yield schema
+        finally:
+            self.drop_schema(schema)
+
+    def drop_schema(self, schema: str) -> None:
+        """Drop a run's schema and all it holds; raises `TerminalError` for any other schema."""
+        mapping = RunIdSchemaMapping.from_schema_name(schema)
+        self.run(
+            sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(
+                sql.Identifier(mapping.schema_name)
+            )
+        )
+
+    def run(self, statement: str | sql.Composable, schema: str | None = None) -> list[Any]:
+        """Run a statement in one transaction, inside `schema` where one is named; return its rows.
+
+        Raises `ComputeUnavailable` where the server is lost, `SourceError` where the data is why.
+        """
+        with self.engine.begin() as connection:
+            cursor = connection.connection.cursor()
+            if schema is not None:
+                self._execute(
+                    cursor,
+                    sql.SQL("SET LOCAL search_path TO {}, public").format(sql.Identifier(schema)),
+                )
+            self._execute(cursor, statement)
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def table_exists(self, schema: str, table: str) -> bool:
+        """Return whether `schema` has a table of that name."""
+        with self.engine.connect() as connection:
+            found = connection.execute(
+                text("SELECT 1 FROM pg_tables WHERE schemaname = :schema AND tablename = :table"),
+                {"schema": schema, "table": table},
+            )
+            return found.first() is not None
+
+    def bounds(self, schema: str, table: str, column: str) -> Bbox | None:
+        """Return the extent of a geometry column in its own CRS; None where there is none."""
+        ((box,),) = self.run(
+            sql.SQL(
+                "SELECT CASE WHEN b IS NOT NULL THEN "
+                "ARRAY[ST_XMin(b), ST_YMin(b), ST_XMax(b), ST_YMax(b)] END "
+                "FROM (SELECT ST_Extent({}) AS b FROM {}) AS extent"
+            ).format(sql.Identifier(column), sql.Identifier(schema, table))
+        )
+        return (box[0], box[1], box[2], box[3]) if box else None
+
+    def _execute(self, cursor: Any, statement: str | sql.Composable) -> None:
+
+        try:
+            cursor.execute(statement)
+        except psycopg2.Error as err:
+            raise named_error(err) from err
+
+
+def _translate(context: Any) -> None:
+    """Raise our error in place of SQLAlchemy's."""
+    error = context.sqlalchemy_exception
+    if isinstance(error, DBAPIError | OperationalError):
+        raise named_error(context.original_exception) from context.original_exception
+
+
+def named_error(err: BaseException) -> ComputeUnavailable | SourceError:
+    """Return our error for psycopg2's: the server's fault or the data's."""
+    state = getattr(err, "pgcode", None)
+    said = str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
+    if state is None or state.startswith(LOST_SERVER_STATES):
+        return ComputeUnavailable(
+            "compute.unavailable",
+            f"expected PostGIS to answer, found: {said}.",
+            remedy="Check PostGIS with `spatial-etl doctor`; the drop is tried again.",
+        )
+    return SourceError(
+        "compute.refused",
+        f"expected PostGIS to accept the data, found: {said} (SQLSTATE {state}).",
+        remedy="Correct what PostGIS names in the file and drop it again.",
+    )

@@ -1,0 +1,13 @@
+SELECT
+    substr(ST_GeometryType({geometry}), 4) AS type_name,
+    ST_Zmflag({geometry}) AS zm_flag,
+    count(*) AS rows,
+    count(*) FILTER (WHERE ST_IsEmpty({geometry})) AS empty_rows,
+    count(*) FILTER (WHERE NOT ST_IsValid({geometry})) AS invalid_rows,
+    min(ST_XMin({geometry})) AS xmin,
+    min(ST_YMin({geometry})) AS ymin,
+    max(ST_XMax({geometry})) AS xmax,
+    max(ST_YMax({geometry})) AS ymax
+FROM {table}
+GROUP BY 1, 2
+ORDER BY 1, 2

@@ -1,0 +1,4 @@
+CREATE UNLOGGED TABLE {target} AS
+SELECT {columns}
+FROM ({sources}) AS source
+{order}

@@ -1,0 +1,122 @@
+"""The transform: one fused statement a table.
+
+Reprojects each source from its own CRS, appends the sources, repairs where asked, and lays the rows
+in spatial order (PostGIS sorts geometries along a Hilbert curve).
+
+What belongs here: that statement. What does not: what it must produce (`libs.pipeline.check`).
+"""
+
+from dataclasses import dataclass
+
+from psycopg2 import sql
+
+from libs.compute.postgis import PostGIS
+from libs.compute.statements import statement
+from libs.compute.tables import (
+    GEOMETRY_COLUMN,
+    TableShape,
+    column_name,
+    geometry_type,
+)
+from libs.spatial_utils.column_types import POSTGRES_TYPES
+
+
+@dataclass(frozen=True)
+class TransformSource:
+    """A loaded table; `positions` gives for each published column its own, None for NULL."""
+
+    table: str
+    srid: int
+    is_swapped: bool
+    positions: tuple[int | None, ...]
+    has_geometry: bool = True
+
+
+@dataclass(frozen=True)
+class TransformOrder:
+    """What to make of loaded tables."""
+
+    target: str
+    target_srid: int
+    shape: TableShape
+    sources: tuple[TransformSource, ...]
+    repair: bool = False
+
+
+def transform_table(postgis: PostGIS, schema: str, order: TransformOrder) -> None:
+    """Create `order.target` in `schema`; raises `SourceError` where PostGIS refuses the data."""
+    names = [sql.Identifier(column_name(n)) for n in range(len(order.shape.columns))]
+    columns: list[sql.Composable] = list(names)
+    ordering: sql.Composable = sql.SQL("")
+    if order.shape.geometry:
+        geometry = sql.Identifier(GEOMETRY_COLUMN)
+        columns.append(
+            sql.SQL("{}::{} AS {}").format(
+                _repaired(geometry, order),
+                geometry_type(order.shape.geometry, order.target_srid),
+                geometry,
+            )
+        )
+        ordering = sql.SQL("ORDER BY {}, __source, __row").format(
+            sql.Identifier("source", GEOMETRY_COLUMN)
+        )
+    else:
+        ordering = sql.SQL("ORDER BY __source, __row")
+    selects = [_select(schema, order, number) for number in range(len(order.sources))]
+    postgis.run(
+        statement("transform").format(
+            target=sql.Identifier(schema, order.target),
+            columns=sql.SQL(", ").join(columns) if columns else sql.SQL(""),
+            sources=sql.SQL(" UNION ALL ").join(selects),
+            order=ordering,
+        )
+    )
+    postgis.run(sql.SQL("ANALYZE {}").format(sql.Identifier(schema, order.target)))
+
+
+def _select(schema: str, order: TransformOrder, number: int) -> sql.Composable:
+    source = order.sources[number]
+    parts: list[sql.Composable] = []
+    for position, (column, own) in enumerate(
+        zip(order.shape.columns, source.positions, strict=True)
+    ):
+        value = sql.SQL("NULL") if own is None else sql.Identifier(column_name(own))
+        parts.append(
+            sql.SQL("{}::{} AS {}").format(
+                value,
+                sql.SQL(POSTGRES_TYPES[column.type]),
+                sql.Identifier(column_name(position)),
+            )
+        )
+    if order.shape.geometry:
+        parts.append(
+            sql.SQL("{} AS {}").format(
+                _reprojected(source, order.target_srid), sql.Identifier(GEOMETRY_COLUMN)
+            )
+        )
+    parts += [sql.SQL("{} AS __source").format(sql.Literal(number)), sql.SQL("ctid AS __row")]
+    return sql.SQL("SELECT {} FROM {}").format(
+        sql.SQL(", ").join(parts), sql.Identifier(schema, source.table)
+    )
+
+
+def _reprojected(source: TransformSource, target_srid: int) -> sql.Composable:
+    if not source.has_geometry:
+        return sql.SQL("NULL::geometry")
+    geometry: sql.Composable = sql.Identifier(GEOMETRY_COLUMN)
+    if source.is_swapped:
+        geometry = sql.SQL("ST_FlipCoordinates({})").format(geometry)
+    geometry = sql.SQL("ST_SetSRID({}, {})").format(geometry, sql.Literal(source.srid))
+    if source.srid == target_srid:
+        return geometry
+    return sql.SQL("ST_Transform({}, {})").format(geometry, sql.Literal(target_srid))
+
+
+def _repaired(geometry: sql.Composable, order: TransformOrder) -> sql.Composable:
+    if not order.repair:
+        return geometry
+    return sql.SQL(
+        "CASE WHEN ST_IsValid({0}) THEN {0} ELSE "
+        "ST_CollectionHomogenize(ST_CollectionExtract(ST_MakeValid({0}), ST_Dimension({0}) + 1)) "
+        "END"
+    ).format(geometry)

@@ -1,0 +1,1 @@
+"""The ledger: MongoDB, and every query to it in one place."""

@@ -1,0 +1,109 @@
+"""Dataset versions and their lineage: the `assets` and `lineage` collections.
+
+What belongs here: publishing a version and every query that reads versions.
+What does not: drops and attempts (`libs.ledger.ledger`).
+"""
+
+from dataclasses import dataclass
+
+from pymongo import ASCENDING, DESCENDING
+from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError
+
+from libs.ledger.connection import Document, translated
+from libs.models.errors import NotFoundError
+from libs.models.version import Version
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Versions in the ledger's database."""
+
+    database: Database[Document]
+
+    def publish(self, version: Version) -> Version | None:
+        """Insert a version: the commit point.
+
+        Returns what the ledger now holds for the version's drop, which is an earlier attempt's
+        document where there is one; None where another drop took the version number.
+        """
+        try:
+            with translated("publish a version"):
+                self.database.assets.insert_one(version.model_dump())
+        except DuplicateKeyError:
+            return self.version_of_drop(version.manifest_id)
+        return version
+
+    def record_lineage(self, version: Version) -> None:
+        """Write an edge from each input to the version; safe to repeat."""
+        for item in version.inputs:
+            edge = {
+                "dataset_id": version.dataset_id,
+                "version": version.version,
+                "input": item.path,
+            }
+            with translated("record lineage"):
+                self.database.lineage.update_one(
+                    edge,
+                    {
+                        "$set": {
+                            "sha256": item.sha256,
+                            "size_bytes": item.size_bytes,
+                            "manifest_id": version.manifest_id,
+                            "run_id": version.run_id,
+                            "created_at": version.created_at,
+                        }
+                    },
+                    upsert=True,
+                )
+
+    def version_of_drop(self, drop_id: str) -> Version | None:
+        """Return the version a drop was published as."""
+        return self._one({"manifest_id": drop_id})
+
+    def latest(self, dataset_id: str) -> Version | None:
+        """Return the newest version of a dataset."""
+        return self._one({"dataset_id": dataset_id})
+
+    def next_version(self, dataset_id: str) -> int:
+        """Return the number the next version of a dataset would get."""
+        newest = self.latest(dataset_id)
+        return newest.version + 1 if newest else 1
+
+    def has_content(self, content_hash: str) -> bool:
+        """Return whether any version was made of this content."""
+        return self._one({"content_hash": content_hash}) is not None
+
+    def get(self, dataset_id: str, version: int | None = None) -> Version:
+        """Return a version, the newest where none is named; raises `NotFoundError`."""
+        query: Document = {"dataset_id": dataset_id}
+        if version is not None:
+            query["version"] = version
+        found = self._one(query)
+        if found is None:
+            wanted = dataset_id if version is None else f"{dataset_id}@{version}"
+            raise NotFoundError(
+                "ledger.no_such_version",
+                f"expected a published version {wanted}, found none.",
+                remedy="`spatial-etl datasets` lists what is published.",
+            )
+        return found
+
+    def versions(self, dataset_id: str) -> list[Version]:
+        """Return all versions of a dataset, oldest first."""
+        with translated("list versions"):
+            found = self.database.assets.find({"dataset_id": dataset_id}, {"_id": 0})
+            return [Version.model_validate(doc) for doc in found.sort("version", ASCENDING)]
+
+    def datasets(self) -> list[Version]:
+        """Return the newest version of every dataset, by dataset id."""
+        with translated("list datasets"):
+            ids = self.database.assets.distinct("dataset_id")
+        return [self.get(dataset_id) for dataset_id in sorted(ids)]
+
+    def _one(self, query: Document) -> Version | None:
+        with translated("read a version"):
+            document = self.database.assets.find_one(
+                query, {"_id": 0}, sort=[("version", DESCENDING)]
+            )
+        return Version.model_validate(document) if document else None

@@ -1,0 +1,76 @@
+"""A connection to the ledger's server, its indexes, and its errors translated.
+
+What belongs here: client, indexes, error translation. What does not: queries (`libs.ledger.ledger`).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING, IndexModel, MongoClient
+from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError, PyMongoError
+
+from libs.models.config import MongoSettings
+from libs.models.errors import LedgerUnavailable
+
+Document = dict[str, Any]
+
+INDEXES: dict[str, list[IndexModel]] = {
+    "manifests": [
+        IndexModel([("status", ASCENDING), ("received_at", ASCENDING)], name="status_received"),
+        IndexModel([("batch_id", ASCENDING), ("received_at", DESCENDING)], name="batch"),
+        IndexModel([("dataset_id", ASCENDING), ("received_at", DESCENDING)], name="dataset"),
+    ],
+    "runs": [IndexModel([("drop_id", ASCENDING), ("attempt", ASCENDING)], name="drop_attempt")],
+    "assets": [
+        IndexModel(
+            [("dataset_id", ASCENDING), ("version", DESCENDING)], name="version", unique=True
+        ),
+        IndexModel([("manifest_id", ASCENDING)], name="manifest", unique=True),
+        IndexModel([("content_hash", ASCENDING)], name="content"),
+    ],
+    "lineage": [
+        IndexModel(
+            [("dataset_id", ASCENDING), ("version", ASCENDING), ("input", ASCENDING)],
+            name="edge",
+            unique=True,
+        ),
+        IndexModel([("input", ASCENDING)], name="input"),
+    ],
+}
+
+
+def connect(settings: MongoSettings, *, timeout_ms: int = 10_000) -> Database[Document]:
+    """Return the ledger's database; nothing is sent until it is used."""
+    client: MongoClient[Document] = MongoClient(
+        settings.uri.get_secret_value(),
+        tz_aware=True,
+        serverSelectionTimeoutMS=timeout_ms,
+        connectTimeoutMS=timeout_ms,
+        socketTimeoutMS=60_000,
+        journal=True,
+    )
+    return client[settings.database]
+
+
+def ensure_indexes(database: Database[Document]) -> None:
+    """Create what is missing of the indexes; safe to call any number of times."""
+    with translated("create its indexes"):
+        for collection, indexes in INDEXES.items():
+            database[collection].create_indexes(indexes)
+
+
+@contextmanager
+def translated(action: str) -> Iterator[None]:
+    """Turn the driver's errors into `LedgerUnavailable`; a duplicate key passes as it is."""
+    try:
+        yield
+    except DuplicateKeyError:
+        raise
+    except PyMongoError as err:
+        raise LedgerUnavailable(
+            "ledger.unavailable",
+            f"expected the ledger to {action}, found {type(err).__name__}.",
+            remedy="Check the MongoDB server and its credentials with `spatial-etl doctor`.",
+        ) from err

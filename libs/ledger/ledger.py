@@ -1,0 +1,254 @@
+"""Claims, attempts and answers of drops: the `manifests` and `runs` collections.
+
+What belongs here: every query that moves a drop from one status to the next. Each transition is
+one atomic update of one document, guarded by the status and the attempt it expects.
+What does not: versions and lineage (`libs.ledger.catalog`).
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING, ReturnDocument
+from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError
+
+from libs.ledger.connection import Document, translated
+from libs.ledger.records import Delivery, DropRecord
+from libs.models.errors import Reason, SupersededError
+from libs.models.receipt import ACTIVE_STATUSES, PhaseRecord, Receipt
+
+WORKING = ("running", "publishing")
+
+
+def now() -> datetime:
+    """Return the time in UTC, in the milliseconds that the ledger keeps."""
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Drops in the ledger's database."""
+
+    database: Database[Document]
+
+    def insert(self, drop: DropRecord) -> bool:
+        """Insert a drop; False where the ledger knows it already."""
+        try:
+            with translated("record a drop"):
+                self.database.manifests.insert_one(drop.document())
+        except DuplicateKeyError:
+            return False
+        return True
+
+    def get(self, drop_id: str) -> DropRecord | None:
+        """Return a drop; None where it is not known."""
+        with translated("read a drop"):
+            return _record(self.database.manifests.find_one({"_id": drop_id}))
+
+    def find(
+        self, query: Document | None = None, *, limit: int = 0, newest_first: bool = False
+    ) -> list[DropRecord]:
+        """Return the drops that match, in order of arrival or newest first."""
+        order = DESCENDING if newest_first else ASCENDING
+        with translated("list drops"):
+            found = self.database.manifests.find(query or {})
+            return [
+                DropRecord.model_validate(document)
+                for document in found.sort([("received_at", order), ("_id", order)]).limit(limit)
+            ]
+
+    def with_status(self, *statuses: str, limit: int = 0) -> list[DropRecord]:
+        """Return the drops in these statuses, in order of arrival."""
+        return self.find({"status": {"$in": list(statuses)}}, limit=limit)
+
+    def claimed_deliveries(self) -> set[tuple[str, str]]:
+        """Return (key, etag) of the manifests whose drops are being worked on."""
+        statuses = [status for status in ACTIVE_STATUSES if status != "waiting"]
+        with translated("list claimed manifests"):
+            found = self.database.manifests.find({"status": {"$in": statuses}}, {"delivery": 1})
+            return {(doc["delivery"]["key"], doc["delivery"]["etag"]) for doc in found}
+
+    def forget_waiting(self, delivery: Delivery, *, except_id: str | None = None) -> None:
+        """Delete the waiting drops of a manifest object whose files have come or changed."""
+        query: Document = {
+            "status": "waiting",
+            "delivery.key": delivery.key,
+            "delivery.etag": delivery.etag,
+        }
+        if except_id:
+            query["_id"] = {"$ne": except_id}
+        with translated("forget a waiting drop"):
+            self.database.manifests.delete_many(query)
+
+    def waiting_since(self, delivery: Delivery) -> datetime:
+        """Return since when a manifest object waits for its files; its delivery at the latest."""
+        with translated("read a waiting drop"):
+            found = self.database.manifests.find_one(
+                {
+                    "status": "waiting",
+                    "delivery.key": delivery.key,
+                    "delivery.etag": delivery.etag,
+                },
+                sort=[("received_at", ASCENDING)],
+            )
+        return found["received_at"] if found else delivery.received_at
+
+    def reopen(self, drop: DropRecord, delivery: Delivery, *, more_attempts: int) -> bool:
+        """Take up again a drop that was answered but not published; False where another did."""
+        return self._move(
+            {"_id": drop.id, "status": drop.status, "attempt": drop.attempt},
+            {
+                "status": "received",
+                "delivery": delivery.model_dump(),
+                "is_settled": False,
+                "attempt_limit": drop.attempt + more_attempts,
+                "reason": None,
+                "receipt": None,
+            },
+        )
+
+    def open_attempt(self, drop: DropRecord) -> int | None:
+        """Give a received drop its next attempt number; None where another tick did."""
+        number = drop.attempt + 1
+        moved = self._move(
+            {"_id": drop.id, "status": "received", "attempt": drop.attempt},
+            {"status": "queued", "attempt": number},
+            push={"attempts": {"number": number, "requested_at": now(), "phases": []}},
+        )
+        return number if moved else None
+
+    def begin_attempt(self, drop_id: str, attempt: int, run_id: str) -> DropRecord:
+        """Let run `run_id` work on a drop; raises `SupersededError` where it may not."""
+        started = now()
+        slot = f"attempts.{attempt - 1}"
+        with translated("begin an attempt"):
+            document = self.database.manifests.find_one_and_update(
+                {"_id": drop_id, "status": "queued", "attempt": attempt},
+                {
+                    "$set": {
+                        "status": "running",
+                        "updated_at": started,
+                        f"{slot}.run_id": run_id,
+                        f"{slot}.started_at": started,
+                    }
+                },
+                return_document=ReturnDocument.AFTER,
+            )
+        drop = _record(document)
+        if drop is None:
+            raise self._superseded(drop_id, attempt)
+        with translated("record a run"):
+            self.database.runs.replace_one(
+                {"_id": run_id},
+                {
+                    "drop_id": drop_id,
+                    "attempt": attempt,
+                    "batch_id": drop.batch_id,
+                    "dataset_id": drop.dataset_id,
+                    "status": "running",
+                    "started_at": started,
+                    "ended_at": None,
+                },
+                upsert=True,
+            )
+        return drop
+
+    def record_phase(self, drop_id: str, attempt: int, position: int, phase: PhaseRecord) -> None:
+        """Write how phase number `position` of an attempt goes; fenced by the attempt number."""
+        place = f"attempts.{attempt - 1}.phases.{position}"
+        self._move_or_raise(drop_id, attempt, {place: phase.model_dump()})
+
+    def begin_publishing(self, drop_id: str, attempt: int) -> None:
+        """Pass the fence before publishing; raises `SupersededError` behind it."""
+        self._move_or_raise(drop_id, attempt, {"status": "publishing"})
+
+    def answer(self, receipt: Receipt, *, attempt: int | None) -> bool:
+        """Make a receipt the final answer of its drop; False where the drop moved on.
+
+        `attempt` is the one that answers; None for a drop no attempt works on.
+        """
+        query: Document = {"_id": receipt.drop_id, "status": {"$in": list(ACTIVE_STATUSES)}}
+        values: Document = {
+            "status": receipt.status,
+            "version": receipt.version,
+            "reason": receipt.reason.model_dump() if receipt.reason else None,
+            "receipt": receipt.model_dump(mode="json"),
+            "is_settled": False,
+        }
+        if attempt is not None:
+            query["attempt"] = attempt
+            values |= _attempt_end(attempt, receipt.reason)
+        moved = self._move(query, values)
+        if receipt.run_id:
+            self._end_run(receipt.run_id, receipt.status)
+        return moved
+
+    def release(self, drop: DropRecord, reason: Reason, *, run_id: str | None = None) -> bool:
+        """End an attempt for a transient reason, so that the drop waits for the next one."""
+        moved = self._move(
+            {"_id": drop.id, "attempt": drop.attempt, "status": {"$in": ["queued", *WORKING]}},
+            {"status": "received", **_attempt_end(drop.attempt, reason)},
+        )
+        if run_id:
+            self._end_run(run_id, "released")
+        return moved
+
+    def mark_settled(self, drop_id: str, delivery: Delivery) -> None:
+        """Record that the answer was delivered and the manifest object moved."""
+        self._move(
+            {"_id": drop_id, "delivery.key": delivery.key, "delivery.etag": delivery.etag},
+            {"is_settled": True},
+        )
+
+    def record_redelivery(self, drop_id: str, delivery: Delivery) -> None:
+        """Record that an answered drop came again."""
+        self._move({"_id": drop_id}, {}, push={"redeliveries": delivery.model_dump()})
+
+    def unsettled(self) -> list[DropRecord]:
+        """Return the answered drops whose manifest object was not moved yet."""
+        return self.find({"status": {"$nin": list(ACTIVE_STATUSES)}, "is_settled": False})
+
+    def _end_run(self, run_id: str, status: str) -> None:
+        with translated("record the end of a run"):
+            self.database.runs.update_one(
+                {"_id": run_id}, {"$set": {"status": status, "ended_at": now()}}
+            )
+
+    def _move(
+        self, query: Document, values: Document, *, push: dict[str, Any] | None = None
+    ) -> bool:
+        update: Document = {"$set": {**values, "updated_at": now()}}
+        if push:
+            update["$push"] = push
+        with translated("move a drop to its next status"):
+            return self.database.manifests.update_one(query, update).matched_count == 1
+
+    def _move_or_raise(self, drop_id: str, attempt: int, values: Document) -> None:
+        query = {"_id": drop_id, "attempt": attempt, "status": {"$in": list(WORKING)}}
+        if not self._move(query, values):
+            raise self._superseded(drop_id, attempt)
+
+    def _superseded(self, drop_id: str, attempt: int) -> SupersededError:
+        drop = self.get(drop_id)
+        found = f"attempt {drop.attempt}, {drop.status}" if drop else "no such drop"
+        return SupersededError(
+            "attempt.superseded",
+            f"expected drop {drop_id[:12]} to belong to attempt {attempt}, found {found}.",
+            remedy="Nothing to do: the newer attempt or the given answer stands.",
+        )
+
+
+def _attempt_end(attempt: int, reason: Reason | None) -> Document:
+    slot = f"attempts.{attempt - 1}"
+    return {
+        f"{slot}.ended_at": now(),
+        f"{slot}.reason": reason.model_dump() if reason else None,
+    }
+
+
+def _record(document: Document | None) -> DropRecord | None:
+    return DropRecord.model_validate(document) if document else None
+
+

@@ -1,0 +1,1 @@
+"""Typed values that travel: settings, manifest, version, receipt and the error tree."""

@@ -1,0 +1,95 @@
+"""Settings, read from the environment when a function asks for them, never at import.
+
+What belongs here: every setting of the service, one class a server and one for the service itself.
+What does not: how a client is made from them (`libs.storage`, `libs.ledger`, `libs.compute`).
+"""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+
+
+class MinIOSettings(BaseSettings):
+    """The S3 server with the landing zone and the lake (`MINIO_*`)."""
+
+    model_config = SettingsConfigDict(env_prefix="MINIO_", extra="ignore", frozen=True)
+
+    endpoint: str = Field(description="host:port of the S3 server")
+    access_key: str = Field(description="access key id")
+    secret_key: SecretStr = Field(description="secret access key")
+    secure: bool = Field(default=False, description="true for https")
+    region: str = Field(default="us-east-1", description="region the requests are signed for")
+    landing_bucket: str = Field(default="landing-zone", description="where users drop files")
+    lake_bucket: str = Field(default="data-lake", description="where published files live")
+
+
+class PostGISSettings(BaseSettings):
+    """The throw-away compute database (`POSTGRES_*`)."""
+
+    model_config = SettingsConfigDict(env_prefix="POSTGRES_", extra="ignore", frozen=True)
+
+    host: str = Field(default="127.0.0.1", description="host of the compute server")
+    port: int = Field(default=5432, description="port of the compute server")
+    user: str = Field(default="spatial_etl", description="role that owns the compute database")
+    password: SecretStr = Field(description="password of that role")
+    db: str = Field(default="spatial_compute", description="compute database")
+
+
+class MongoSettings(BaseSettings):
+    """The ledger (`MONGO_*`)."""
+
+    model_config = SettingsConfigDict(env_prefix="MONGO_", extra="ignore", frozen=True)
+
+    uri: SecretStr = Field(description="connection URI, with user and password")
+    database: str = Field(default="spatial_etl", description="database of the ledger")
+
+
+class DagsterPostgresSettings(BaseSettings):
+    """Dagster's own, durable database (`DAGSTER_POSTGRES_*`)."""
+
+    model_config = SettingsConfigDict(env_prefix="DAGSTER_POSTGRES_", extra="ignore", frozen=True)
+
+    host: str = Field(default="127.0.0.1", description="host of Dagster's database")
+    port: int = Field(default=5433, description="port of Dagster's database")
+    user: str = Field(default="dagster", description="role that owns Dagster's database")
+    password: SecretStr = Field(description="password of that role")
+    db: str = Field(default="dagster", description="Dagster's database")
+
+
+class ServiceSettings(BaseSettings):
+    """The service itself: where it works, what a run may use, where users look (`SPATIAL_ETL_*`)."""
+
+    model_config = SettingsConfigDict(env_prefix="SPATIAL_ETL_", extra="ignore", frozen=True)
+
+    work_dir: Path = Field(
+        default=Path("/tmp/spatial-etl"),  # noqa: S108 - a default a user overrides
+        description="folder under which each run has a work folder of its own",
+    )
+    webserver_url: str = Field(
+        default="http://127.0.0.1:3000", description="address of the Dagster webserver"
+    )
+    gdal_timeout_s: int = Field(
+        default=3600, gt=0, description="seconds one GDAL child process may take"
+    )
+    gdal_memory_bytes: int = Field(
+        default=2 * GIB, gt=0, description="address space of one GDAL child process"
+    )
+    max_file_bytes: int = Field(
+        default=64 * GIB, gt=0, description="largest file a manifest may name"
+    )
+    max_unpacked_bytes: int = Field(
+        default=64 * GIB, gt=0, description="largest sum of sizes inside an archive"
+    )
+    max_attempts: int = Field(
+        default=3, ge=1, description="attempts of a drop before a transient cause is final"
+    )
+    max_queued: int = Field(
+        default=25, ge=1, description="runs that may wait in Dagster's queue at once"
+    )
+    sensor_interval_s: int = Field(
+        default=5, ge=1, description="least seconds between two looks at the landing zone"
+    )

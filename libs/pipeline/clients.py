@@ -1,0 +1,41 @@
+"""All clients from the environment, made when they are asked for.
+
+What belongs here: the one place where settings become clients. What does not: using them.
+"""
+
+from pathlib import Path
+
+from libs.ledger import connection
+from libs.ledger.catalog import Catalog
+from libs.ledger.ledger import Ledger
+from libs.models.config import MinIOSettings, MongoSettings, ServiceSettings
+from libs.spatial_utils.child import Limits
+from libs.spatial_utils.ogr import Gdal
+from libs.storage import client as s3
+from libs.storage.lake import Lake
+from libs.storage.landing import LandingZone
+
+
+def storage(settings: MinIOSettings) -> tuple[LandingZone, Lake]:
+    """Return both buckets through one client."""
+    client = s3.connect(settings)
+    return LandingZone(client, settings.landing_bucket), Lake(client, settings.lake_bucket)
+
+
+def ledger(settings: MongoSettings) -> tuple[Ledger, Catalog]:
+    """Return the ledger, its indexes ensured."""
+    database = connection.connect(settings)
+    connection.ensure_indexes(database)
+    return Ledger(database), Catalog(database)
+
+
+def gdal(settings: ServiceSettings, *, bin_dir: Path | None = None) -> Gdal:
+    """Return GDAL's programs under the service's limits; `bin_dir` is searched before PATH."""
+    return Gdal(
+        Limits(
+            timeout_s=settings.gdal_timeout_s,
+            memory_bytes=settings.gdal_memory_bytes,
+            file_bytes=settings.max_unpacked_bytes,
+        ),
+        bin_dir,
+    )

@@ -1,0 +1,297 @@
+"""From layers to tables: names, columns, geometry types and CRSs decided before anything is loaded.
+
+What belongs here: every decision about what a table will be. What does not: carrying it out
+(`libs.pipeline.load`).
+"""
+
+import re
+from collections.abc import Sequence
+
+from libs.compute.tables import GeometryPlan
+from libs.models.errors import CrsError, SourceError
+from libs.models.manifest import Manifest
+from libs.models.version import Column, Warn
+from libs.pipeline.sources import FoundLayer
+from libs.pipeline.state import SourceLayer, TablePlan
+from libs.spatial_utils.column_types import from_ogr
+from libs.spatial_utils.crs import Crs, parse_crs
+from libs.spatial_utils.layers import GeometryTypeFact
+
+SIMPLE_TYPES = (
+    "Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon",
+    "GeometryCollection",
+)  # fmt: skip
+LINEAR_TYPES = {
+    "CircularString": "LineString",
+    "CompoundCurve": "LineString",
+    "CurvePolygon": "Polygon",
+    "MultiCurve": "MultiLineString",
+    "MultiSurface": "MultiPolygon",
+}
+UNKNOWN_TYPE = "Unknown(any)"
+
+
+def plan_tables(
+    manifest: Manifest, dataset_id: str, layers: Sequence[FoundLayer]
+) -> tuple[list[TablePlan], list[Warn]]:
+    """Return the tables that a drop's layers become, and what was decided that a user should know.
+
+    Raises `CrsError` where a CRS is missing or contradicts the manifest, `SourceError` where
+    columns of one table disagree or a type is not supported.
+    """
+    warnings: list[Warn] = []
+    sources = [_source(manifest, dataset_id, layer, warnings) for layer in layers]
+    names = list(dict.fromkeys(source.table for source in sources))
+    _require_distinct_keys(names)
+    target = None
+    if manifest.options.target_crs != "source":
+        target = parse_crs(manifest.options.target_crs)
+    plans = []
+    for name in names:
+        members = tuple(source for source in sources if source.table == name)
+        geometry = _plan_geometry(name, members, warnings)
+        plans.append(
+            TablePlan(
+                name=name,
+                sources=members,
+                columns=_merge_columns(name, members, manifest.options.union_columns),
+                geometry=geometry,
+                crs=_table_crs(name, members, target) if geometry else None,
+            )
+        )
+    return plans, warnings
+
+
+def _source(
+    manifest: Manifest, dataset_id: str, found: FoundLayer, warnings: list[Warn]
+) -> SourceLayer:
+    layer, file = found.layer, found.candidate.file
+    label = found.candidate.label
+    if len(layer.geometry_fields) > 1:
+        raise SourceError(
+            "source.several_geometry_columns",
+            f"expected one geometry column, found "
+            f"{', '.join(field.name for field in layer.geometry_fields)}.",
+            remedy="Split the layer into one per geometry column.",
+            file=label,
+            layer=layer.name,
+        )
+    crs, is_swapped = _source_crs(found)
+    return SourceLayer(
+        path=found.candidate.path,
+        driver=found.driver,
+        layer=layer,
+        file=label,
+        encoding=file.encoding if found.driver == "ESRI Shapefile" else None,
+        table=file.table or _default_table(dataset_id, found, warnings),
+        columns=_columns(found),
+        crs=crs,
+        is_swapped=is_swapped,
+    )
+
+
+def _default_table(dataset_id: str, found: FoundLayer, warnings: list[Warn]) -> str:
+    if found.is_only:
+        return dataset_id.rpartition("/")[2]
+    name = re.sub(r"[\x00-\x1f/\\]+", "_", found.layer.name)[:120].strip() or "layer"
+    name = "layer" if name in {".", ".."} else name
+    if name != found.layer.name:
+        warnings.append(
+            Warn(
+                code="table.renamed",
+                message=f"Layer {found.layer.name!r} became table {name!r}.",
+                file=found.candidate.label,
+                layer=found.layer.name,
+            )
+        )
+    return name
+
+
+def _require_distinct_keys(names: list[str]) -> None:
+    folded: dict[str, str] = {}
+    for name in names:
+        other = folded.setdefault(name.casefold(), name)
+        if other != name:
+            raise SourceError(
+                "source.table_names_clash",
+                f"expected table names that differ by more than case, found {other!r} and {name!r}.",
+                remedy="Name the tables in files[].table.",
+            )
+
+
+def _columns(found: FoundLayer) -> tuple[Column, ...]:
+    columns = []
+    for field in found.layer.fields:
+        name = from_ogr(field.type, field.subtype)
+        if name is None:
+            raise SourceError(
+                "source.unsupported_type",
+                f"expected a column type that PostGIS can hold, found {field.type} "
+                f"({field.subtype}) in column {field.name!r}.",
+                remedy="Convert the column to text and drop the file again.",
+                file=found.candidate.label,
+                layer=found.layer.name,
+            )
+        columns.append(Column(name=field.name, type=name))
+    return tuple(columns)
+
+
+def _source_crs(found: FoundLayer) -> tuple[Crs | None, bool]:
+    if not found.layer.has_geometry:
+        return None, False
+    label, layer = found.candidate.label, found.layer.name
+    own = found.layer.geometry_fields[0].crs
+    declared_text = found.candidate.file.crs
+    declared = parse_crs(declared_text, file=label, layer=layer) if declared_text else None
+    if own is None:
+        if declared is None:
+            raise CrsError(
+                "crs.missing",
+                "expected a CRS in the file or in the manifest, found none.",
+                remedy='Declare it in the manifest: files[].crs, e.g. "EPSG:25832".',
+                file=label,
+                layer=layer,
+            )
+        return declared, False
+    found_crs = parse_crs(own.wkt, file=label, layer=layer)
+    if declared and not declared.equals(found_crs):
+        raise CrsError(
+            "crs.contradiction",
+            f"expected {declared.short_name} as the manifest declares, found "
+            f"{found_crs.short_name} in the file.",
+            remedy="Correct files[].crs, or leave it out where the file is right.",
+            file=label,
+            layer=layer,
+        )
+    return (declared or found_crs), own.is_swapped
+
+
+def _table_crs(name: str, members: Sequence[SourceLayer], target: Crs | None) -> Crs:
+    if target is not None:
+        return target
+    distinct: list[Crs] = []
+    for member in members:
+        if member.crs and not any(member.crs.equals(other) for other in distinct):
+            distinct.append(member.crs)
+    if len(distinct) != 1:
+        raise CrsError(
+            "crs.mixed",
+            f"expected one CRS for table {name!r} with target_crs 'source', found "
+            f"{', '.join(crs.short_name for crs in distinct)}.",
+            remedy="Set options.target_crs to the CRS the table should have.",
+        )
+    return distinct[0]
+
+
+def _merge_columns(
+    name: str, members: Sequence[SourceLayer], union: bool
+) -> tuple[Column, ...]:
+    merged = list(members[0].columns)
+    for member in members[1:]:
+        if not union and {*member.columns} != {*merged}:
+            raise _columns_differ(name, members[0], member)
+        for column in member.columns:
+            same_name = next((known for known in merged if known.name == column.name), None)
+            if same_name is None:
+                merged.append(column)
+            elif same_name.type != column.type:
+                raise _columns_differ(name, members[0], member)
+    return tuple(merged)
+
+
+def _columns_differ(name: str, first: SourceLayer, other: SourceLayer) -> SourceError:
+    def shown(columns: set[Column]) -> str:
+        return ", ".join(sorted(f"{c.name} {c.type}" for c in columns)) or "nothing"
+
+    only_first, only_other = {*first.columns} - {*other.columns}, {*other.columns} - {*first.columns}
+    return SourceError(
+        "source.columns_differ",
+        f"expected all sources of table {name!r} to have the same columns, found "
+        f"{shown(only_first)} only in {first.file}, and {shown(only_other)} only here.",
+        remedy="Align the columns, set options.union_columns to fill missing ones with NULL (types "
+        "must agree), or give each file its own files[].table.",
+        file=other.file,
+        layer=other.layer.name,
+    )
+
+
+def _plan_geometry(
+    name: str, members: Sequence[SourceLayer], warnings: list[Warn]
+) -> GeometryPlan | None:
+    with_geometry = [member for member in members if member.layer.has_geometry]
+    if not with_geometry:
+        return None
+    facts: list[GeometryTypeFact] = []
+    for member in with_geometry:
+        facts += member.layer.geometry_types
+        for fact in member.layer.geometry_types:
+            _require_supported(member, fact)
+    if not facts:
+        facts = [
+            member.layer.declared_type
+            for member in with_geometry
+            if member.layer.declared_type.name != UNKNOWN_TYPE
+        ]
+    names = {LINEAR_TYPES.get(fact.name, fact.name) for fact in facts}
+    plan = GeometryPlan(
+        type_name=_common_type(names),
+        has_z=any(fact.has_z for fact in facts),
+        has_m=any(fact.has_m for fact in facts),
+    )
+    for member in with_geometry:
+        warnings += _geometry_warnings(name, member, plan)
+    return plan
+
+
+def _require_supported(member: SourceLayer, fact: GeometryTypeFact) -> None:
+    if fact.name not in SIMPLE_TYPES and fact.name not in LINEAR_TYPES:
+        raise SourceError(
+            "source.unsupported_geometry",
+            f"expected {', '.join(SIMPLE_TYPES)} or a curve, found {fact.name}.",
+            remedy="Convert these geometries, e.g. to MultiPolygon, and drop the file again.",
+            file=member.file,
+            layer=member.layer.name,
+        )
+
+
+def _common_type(names: set[str]) -> str:
+    if len(names) == 1:
+        (only,) = names
+        return only if only in SIMPLE_TYPES else "Geometry"
+    if len(names) == 2:
+        single, multi = sorted(names, key=len)
+        if multi == f"Multi{single}":
+            return multi
+    return "Geometry"
+
+
+def _geometry_warnings(name: str, member: SourceLayer, plan: GeometryPlan) -> list[Warn]:
+    types = member.layer.geometry_types
+    curves = sum(fact.rows for fact in types if fact.is_curve)
+    flat = sum(fact.rows for fact in types if (fact.has_z, fact.has_m) != (plan.has_z, plan.has_m))
+    is_multi = plan.type_name.startswith("Multi")
+    single = sum(fact.rows for fact in types if is_multi and "Multi" not in fact.name)
+    said = [
+        ("geometry.linearised", curves, "curved geometries were linearised"),
+        (
+            "geometry.dimension_added",
+            flat,
+            f"geometries without {' and '.join(plan.dimensions)} got 0 there, because others have "
+            "it",
+        ),
+        (
+            "geometry.promoted_to_multi",
+            single,
+            f"single geometries became {plan.type_name}, because others of the table are",
+        ),
+    ]
+    return [
+        Warn(
+            code=code,
+            message=f"Table {name!r}: {count} {what}.",
+            file=member.file,
+            layer=member.layer.name,
+        )
+        for code, count, what in said
+        if count
+    ]

@@ -1,0 +1,307 @@
+"""Reception: the reconciler that turns manifests in the landing zone into runs and answers.
+
+Each look compares what lies in `manifests/` with what the ledger knows; nothing else is remembered
+between looks, so a look can stop anywhere and the next one goes on.
+
+What belongs here: claiming, waiting for files, refusing what cannot run, asking for attempts.
+What does not: how a run is started (the caller does that with the orders it gets).
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from libs.ledger.ledger import now
+from libs.ledger.records import Delivery, DropRecord, FileClaim
+from libs.models.errors import ManifestError, Reason
+from libs.models.manifest import (
+    MAX_MANIFEST_BYTES,
+    Manifest,
+    drop_id,
+    parse_manifest,
+    read_manifest_json,
+)
+from libs.models.receipt import Receipt
+from libs.pipeline.answer import answer, answer_published, receipt_of, settle
+from libs.pipeline.recipe import RECIPE_VERSION
+from libs.pipeline.workbench import Clients
+from libs.storage.client import ObjectInfo
+
+logger = logging.getLogger(__name__)
+
+RunState = Literal["active", "ended", "canceled"]
+FindRun = Callable[[str], RunState | None]
+
+
+@dataclass(frozen=True)
+class RunOrder:
+    """An attempt that should be run; starting it twice is prevented by its key."""
+
+    drop_id: str
+    attempt: int
+    batch_id: str
+    dataset_id: str
+
+    @property
+    def run_key(self) -> str:
+        """`<drop id>:<attempt>`."""
+        return f"{self.drop_id}:{self.attempt}"
+
+
+def look(clients: Clients, find_run: FindRun) -> list[RunOrder]:
+    """Look at the landing zone and the ledger once; return the attempts to start.
+
+    `find_run` tells what became of the run of a run key; None where there is none.
+    """
+    for drop in clients.ledger.unsettled():
+        if drop.receipt is not None:
+            settle(clients, Receipt.model_validate(drop.receipt), drop.delivery)
+    items = clients.landing.list_manifests()
+    claimed = clients.ledger.claimed_deliveries()
+    for item in items:
+        if (item.key, item.etag) not in claimed:
+            receive(clients, item)
+    _withdraw(clients, {(item.key, item.etag) for item in items})
+    orders = [
+        order
+        for drop in clients.ledger.with_status("queued", "running", "publishing")
+        for order in _reconcile(clients, drop, find_run)
+    ]
+    return orders + _open_attempts(clients)
+
+
+def receive(clients: Clients, item: ObjectInfo) -> None:
+    """Claim, refuse, answer or keep waiting the manifest at `item`."""
+    delivery = Delivery(key=item.key, etag=item.etag, received_at=item.last_modified or now())
+    if item.size_bytes > MAX_MANIFEST_BYTES:
+        content = f"{item.key}\n{item.etag}\n{item.size_bytes}".encode()
+        error = _too_large(item)
+        _refuse(clients, delivery, _digest(content), error.reason, None)
+        return
+    content = clients.landing.read_manifest(item)
+    try:
+        document = read_manifest_json(content)
+    except ManifestError as err:
+        _refuse(clients, delivery, _digest(content), err.reason, None)
+        return
+    try:
+        manifest = parse_manifest(document, landing_bucket=clients.landing.bucket)
+    except ManifestError as err:
+        _refuse(clients, delivery, drop_id(document, []), err.reason, document)
+        return
+    _receive_valid(clients, delivery, document, manifest)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(b"unreadable\n" + content).hexdigest()
+
+
+def _too_large(item: ObjectInfo) -> ManifestError:
+    return ManifestError(
+        "manifest.too_large",
+        f"expected at most {MAX_MANIFEST_BYTES} bytes, found {item.size_bytes}.",
+        remedy="Put data files outside manifests/ and name them in the manifest.",
+    )
+
+
+def _receive_valid(
+    clients: Clients, delivery: Delivery, document: dict[str, Any], manifest: Manifest
+) -> None:
+    stats = [(file.path, clients.landing.stat(file.key)) for file in manifest.files]
+    files = tuple(
+        FileClaim(path=path, etag=info.etag, size_bytes=info.size_bytes)
+        if info
+        else FileClaim(path=path, etag="", size_bytes=-1)
+        for path, info in stats
+    )
+    missing = tuple(path for path, info in stats if info is None)
+    identity = drop_id(document, [(file.path, file.etag, file.size_bytes) for file in files])
+    since = clients.ledger.waiting_since(delivery)
+    drop = DropRecord(
+        _id=identity,
+        status="waiting" if missing else "received",
+        batch_id=manifest.batch_id,
+        dataset_id=manifest.resolved_dataset_id,
+        manifest=manifest.model_dump(mode="json", exclude_unset=True),
+        files=files,
+        missing=missing,
+        delivery=delivery,
+        attempt_limit=clients.settings.max_attempts,
+        recipe=RECIPE_VERSION,
+        received_at=since,
+        updated_at=now(),
+    )
+    if missing:
+        _wait(clients, drop, manifest.options.wait_for_files_s)
+        return
+    too_large = next(
+        (file for file in files if file.size_bytes > clients.settings.max_file_bytes), None
+    )
+    if too_large is not None:
+        reason = Reason(
+            code="source.too_large",
+            message=f"expected at most {clients.settings.max_file_bytes} bytes, found "
+            f"{too_large.size_bytes}.",
+            remedy="Split the file, or raise SPATIAL_ETL_MAX_FILE_BYTES.",
+            file=too_large.path,
+        )
+        _insert_refused(clients, drop, reason)
+    elif clients.ledger.insert(drop):
+        logger.info("claimed %s as drop %s", delivery.key, drop.id[:12])
+    else:
+        _meet_again(clients, drop)
+    clients.ledger.forget_waiting(delivery)
+
+
+def _wait(clients: Clients, drop: DropRecord, wait_s: int) -> None:
+    if now() - drop.received_at <= timedelta(seconds=wait_s):
+        clients.ledger.insert(drop)
+        clients.ledger.forget_waiting(drop.delivery, except_id=drop.id)
+        return
+    reason = Reason(
+        code="source.missing",
+        message=f"expected all files within {wait_s} s of the manifest, found "
+        f"{len(drop.missing)} of {len(drop.files)} missing: {', '.join(drop.missing)}.",
+        remedy="Upload the missing files and drop the manifest again.",
+        file=drop.missing[0],
+    )
+    clients.ledger.forget_waiting(drop.delivery)
+    _insert_refused(clients, drop, reason)
+
+
+def _refuse(
+    clients: Clients,
+    delivery: Delivery,
+    identity: str,
+    reason: Reason,
+    document: dict[str, Any] | None,
+) -> None:
+    labels = document or {}
+    batch_id, dataset_id = labels.get("batch_id"), labels.get("dataset_id")
+    drop = DropRecord(
+        _id=identity,
+        status="received",
+        batch_id=batch_id if isinstance(batch_id, str) else None,
+        dataset_id=dataset_id if isinstance(dataset_id, str) else None,
+        delivery=delivery,
+        recipe=RECIPE_VERSION,
+        received_at=delivery.received_at,
+        updated_at=now(),
+    )
+    _insert_refused(clients, drop, reason)
+
+
+def _insert_refused(clients: Clients, drop: DropRecord, reason: Reason) -> None:
+    """Record a refusal and answer it; one that the ledger knows is answered again."""
+    receipt = receipt_of(clients, drop, "rejected", reason=reason)
+    refused = drop.model_copy(
+        update={
+            "status": "rejected",
+            "reason": reason,
+            "receipt": receipt.model_dump(mode="json"),
+        }
+    )
+    clients.ledger.insert(refused)
+    settle(clients, receipt, drop.delivery)
+    logger.info("rejected %s: %s", drop.delivery.key, reason.code)
+
+
+def _meet_again(clients: Clients, drop: DropRecord) -> None:
+    """Handle a drop that the ledger knows already."""
+    known = clients.ledger.get(drop.id)
+    if known is None or known.is_active:
+        return
+    if _may_run_again(known):
+        clients.ledger.reopen(known, drop.delivery, more_attempts=clients.settings.max_attempts)
+        logger.info("reopened drop %s, which was %s", known.id[:12], known.status)
+        return
+    receipt = Receipt.model_validate(known.receipt)
+    again = receipt.model_copy(
+        update={
+            "manifest": drop.delivery.key,
+            "status": "unchanged" if receipt.status == "published" else receipt.status,
+            "note": f"The same drop was answered {receipt.status} on "
+            f"{receipt.answered_at.isoformat()}; nothing was run. Change batch_id to run it again.",
+        }
+    )
+    clients.ledger.record_redelivery(known.id, drop.delivery)
+    settle(clients, again, drop.delivery)
+
+
+def _may_run_again(known: DropRecord) -> bool:
+    if known.status in {"failed", "canceled"}:
+        return True
+    return known.status == "rejected" and known.recipe != RECIPE_VERSION
+
+
+def _withdraw(clients: Clients, there: set[tuple[str, str]]) -> None:
+    """Answer the waiting drops whose manifest was taken away or replaced."""
+    for drop in clients.ledger.with_status("waiting"):
+        if (drop.delivery.key, drop.delivery.etag) in there:
+            continue
+        reason = Reason(
+            code="manifest.withdrawn",
+            message="expected the manifest to stay until its files have come, found it gone or "
+            "replaced.",
+            remedy="Drop the manifest again if it should run.",
+        )
+        answer(clients, drop, receipt_of(clients, drop, "canceled", reason=reason))
+
+
+def _reconcile(clients: Clients, drop: DropRecord, find_run: FindRun) -> list[RunOrder]:
+    """Return the order to repeat where a queued drop has no run; settle one whose run is over."""
+    order = _order(drop)
+    state = find_run(order.run_key)
+    if state == "active":
+        return []
+    if state is None and drop.status == "queued":
+        return [order]
+    newest = clients.ledger.get(drop.id)
+    if newest is None or newest.status not in {"queued", "running", "publishing"}:
+        return []
+    version = clients.catalog.version_of_drop(drop.id)
+    if version is not None:
+        answer_published(clients, drop.id, version)
+    elif state == "canceled":
+        reason = Reason(
+            code="attempt.canceled",
+            message="expected the run to end by itself, found it canceled in the webserver.",
+            remedy="Drop the manifest again to run it again.",
+        )
+        answer(clients, newest, receipt_of(clients, newest, "canceled", reason=reason))
+    else:
+        _end_lost_attempt(clients, newest)
+    return []
+
+
+def _end_lost_attempt(clients: Clients, drop: DropRecord) -> None:
+    reason = Reason(
+        code="attempt.lost",
+        message=f"expected attempt {drop.attempt} to give an answer, found its run over without "
+        "one.",
+        remedy="See the run's log in the webserver; drop the manifest again once it is mended.",
+    )
+    run_id = drop.current.run_id if drop.current else None
+    if drop.attempt < drop.attempt_limit:
+        clients.ledger.release(drop, reason, run_id=run_id)
+    else:
+        answer(clients, drop, receipt_of(clients, drop, "failed", reason=reason))
+
+
+def _open_attempts(clients: Clients) -> list[RunOrder]:
+    room = clients.settings.max_queued - len(clients.ledger.with_status("queued"))
+    orders = []
+    for drop in clients.ledger.with_status("received", limit=max(room, 0)) if room > 0 else []:
+        number = clients.ledger.open_attempt(drop)
+        if number is not None:
+            orders.append(_order(drop.model_copy(update={"attempt": number})))
+    return orders
+
+
+def _order(drop: DropRecord) -> RunOrder:
+    return RunOrder(drop.id, drop.attempt, drop.batch_id or "", drop.dataset_id or "")
+
+

@@ -1,0 +1,62 @@
+"""What a run works with: its clients, its folder, its schema.
+
+What belongs here: handing clients to phases, opened once a run and closed on every way out.
+What does not: what the phases do.
+"""
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from libs.compute.postgis import PostGIS
+from libs.ledger.catalog import Catalog
+from libs.ledger.ledger import Ledger
+from libs.models.config import ServiceSettings
+from libs.spatial_utils.ogr import Gdal
+from libs.storage.lake import Lake
+from libs.storage.landing import LandingZone
+
+
+@dataclass(frozen=True)
+class Clients:
+    """The servers and programs the service uses."""
+
+    settings: ServiceSettings
+    landing: LandingZone
+    lake: Lake
+    ledger: Ledger
+    catalog: Catalog
+    postgis: PostGIS
+    gdal: Gdal
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """The clients, and what belongs to one run alone."""
+
+    clients: Clients
+    run_id: str
+    folder: Path
+    schema: str
+
+    def subfolder(self, name: str) -> Path:
+        """Return a folder inside the run's own, made where it is missing."""
+        path = self.folder / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+@contextmanager
+def open_workbench(clients: Clients, run_id: str) -> Iterator[Workbench]:
+    """Yield the workbench of a run; its folder and schema are gone afterwards, whatever happens."""
+    folder = clients.settings.work_dir / run_id
+    owner = {"host": socket.gethostname(), "pid": os.getpid()}
+    with ExitStack() as stack:
+        folder.mkdir(parents=True, mode=0o700)
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        schema = stack.enter_context(clients.postgis.ephemeral_schema(run_id, owner=owner))
+        yield Workbench(clients, run_id, folder, schema)

@@ -1,0 +1,100 @@
+"""One child process under limits: its arguments, its environment, its end.
+
+What belongs here: starting a program without a shell, bounding its time, memory and output, taking
+its whole process group down on every way out. What does not: what the program's output means
+(`libs.spatial_utils.ogr`).
+"""
+
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+STOP_GRACE_S = 5
+READ_BACK_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a child may use."""
+
+    timeout_s: float
+    memory_bytes: int
+    file_bytes: int
+
+
+@dataclass(frozen=True)
+class ChildEnd:
+    """How a child ended; a negative `returncode` is the signal that ended it."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+    seconds: float
+    timed_out: bool
+
+
+def run_child(
+    args: Sequence[str], *, env: Mapping[str, str], cwd: Path, limits: Limits
+) -> ChildEnd:
+    """Run `args` to its end and return it; the child dies with this process.
+
+    Raises `FileNotFoundError` where the program does not exist. An interrupt reaches the child,
+    which then has `STOP_GRACE_S` seconds.
+    """
+    bounded = [
+        "setpriv", "--pdeathsig", "KILL",
+        "prlimit", f"--as={limits.memory_bytes}", f"--fsize={limits.file_bytes}", "--core=0", "--",
+        *args,
+    ]  # fmt: skip
+    started = time.monotonic()
+    with tempfile.TemporaryFile(dir=cwd) as out, tempfile.TemporaryFile(dir=cwd) as err:
+        process = subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
+            bounded,
+            env=dict(env),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+        )
+        timed_out = False
+        try:
+            process.wait(limits.timeout_s)
+        except subprocess.TimeoutExpired:
+            timed_out = True
+        finally:
+            _stop(process)
+        return ChildEnd(
+            returncode=process.returncode,
+            stdout=_read_back(out.fileno()),
+            stderr=_read_back(err.fileno()),
+            seconds=time.monotonic() - started,
+            timed_out=timed_out,
+        )
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        _signal_group(process.pid, signal.SIGTERM)
+        try:
+            process.wait(STOP_GRACE_S)
+        except subprocess.TimeoutExpired:
+            _signal_group(process.pid, signal.SIGKILL)
+            process.wait()
+    _signal_group(process.pid, signal.SIGKILL)
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return
+
+
+def _read_back(descriptor: int) -> str:
+    return os.pread(descriptor, READ_BACK_BYTES, 0).decode("utf-8", "replace")

@@ -1,0 +1,69 @@
+"""Column types at each hop, as tables in both directions.
+
+What belongs here: OGR type -> our name -> PostGIS type, and what a GeoParquet column needs of the
+query that feeds it. What does not: reading columns from a server (`libs.compute.catalogue`).
+
+What cannot round-trip: OGR's DateTime without a zone is loaded as UTC; OGR's unsigned and 64-bit
+integer lists beyond int8 do not exist in PostGIS and are refused by the loader.
+"""
+
+OGR_TYPES: dict[tuple[str, str], str] = {
+    ("Integer", "None"): "integer",
+    ("Integer", "Boolean"): "boolean",
+    ("Integer", "Int16"): "smallint",
+    ("Integer64", "None"): "bigint",
+    ("Real", "None"): "double",
+    ("Real", "Float32"): "real",
+    ("String", "None"): "text",
+    ("String", "JSON"): "json",
+    ("String", "UUID"): "uuid",
+    ("Date", "None"): "date",
+    ("Time", "None"): "time",
+    ("DateTime", "None"): "timestamptz",
+    ("Binary", "None"): "binary",
+    ("IntegerList", "None"): "integer[]",
+    ("IntegerList", "Boolean"): "boolean[]",
+    ("IntegerList", "Int16"): "smallint[]",
+    ("Integer64List", "None"): "bigint[]",
+    ("RealList", "None"): "double[]",
+    ("RealList", "Float32"): "real[]",
+    ("StringList", "None"): "text[]",
+}
+
+POSTGRES_TYPES: dict[str, str] = {
+    "integer": "integer",
+    "boolean": "boolean",
+    "smallint": "smallint",
+    "bigint": "bigint",
+    "double": "double precision",
+    "real": "real",
+    "text": "text",
+    "json": "json",
+    "uuid": "uuid",
+    "date": "date",
+    "time": "time without time zone",
+    "timestamptz": "timestamp with time zone",
+    "binary": "bytea",
+}
+POSTGRES_TYPES |= {
+    f"{name}[]": f"{POSTGRES_TYPES[name]}[]"
+    for name in ("integer", "boolean", "smallint", "bigint", "double", "real", "text")
+}
+
+_BY_POSTGRES_TYPE = {postgres: name for name, postgres in POSTGRES_TYPES.items()} | {
+    "character varying": "text",
+    "character varying[]": "text[]",
+}
+
+ARROW_AS_TEXT = frozenset({"json", "uuid"})
+"""Types that a GeoParquet column holds as text, because Arrow's are not read everywhere."""
+
+
+def from_postgres(postgres_type: str) -> str | None:
+    """Return our name for a type as `format_type` prints it; None where we have none."""
+    return _BY_POSTGRES_TYPE.get(postgres_type)
+
+
+def from_ogr(ogr_type: str, subtype: str) -> str | None:
+    """Return our name for an OGR field type; None where we have none."""
+    return OGR_TYPES.get((ogr_type, subtype))

@@ -1,0 +1,98 @@
+"""Zip archives: unpacked inside the work folder, within limits, or refused.
+
+What belongs here: which members are data, and where they may be written. What does not: what the
+members hold (`libs.spatial_utils.ogr`).
+"""
+
+import shutil
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from zlib import error as ZlibError
+
+from libs.models.errors import SourceError
+
+MAX_MEMBERS = 10_000
+MAX_RATIO = 1000
+RATIO_FREE_BYTES = 100 * 1024 * 1024
+JUNK_PARTS = frozenset({"__MACOSX", ".DS_Store", "Thumbs.db"})
+
+
+@dataclass(frozen=True)
+class Member:
+    """An unpacked member: its name in the archive and where it lies now."""
+
+    name: str
+    path: Path
+
+
+def is_zip(path: Path) -> bool:
+    """Return whether the file's content is a zip archive."""
+    return zipfile.is_zipfile(path)
+
+
+def unpack(archive: Path, folder: Path, *, max_bytes: int, file: str) -> list[Member]:
+    """Unpack the data members of `archive` into `folder`, sub-folders kept.
+
+    Raises `SourceError` where a member would land outside `folder`, is encrypted or broken, or
+    the archive holds more members or bytes than allowed.
+    """
+    try:
+        with zipfile.ZipFile(archive) as source:
+            members = [info for info in source.infolist() if _is_data(info)]
+            _check_limits(members, archive.stat().st_size, max_bytes, file)
+            return [_unpack_member(source, info, folder, file) for info in members]
+    except (zipfile.BadZipFile, ZlibError, EOFError, NotImplementedError, RuntimeError) as err:
+        raise SourceError(
+            "source.broken_archive",
+            f"expected a readable zip archive, found: {err}.",
+            remedy="Pack the files again, without encryption, and drop the archive again.",
+            file=file,
+        ) from err
+
+
+def _is_data(info: zipfile.ZipInfo) -> bool:
+    parts = _safe_parts(info)
+    is_junk = any(part in JUNK_PARTS or part.startswith("._") for part in parts)
+    return bool(parts) and not info.is_dir() and not info.filename.endswith("\\") and not is_junk
+
+
+def _safe_parts(info: zipfile.ZipInfo) -> tuple[str, ...]:
+    return PurePosixPath(info.filename.replace("\\", "/")).parts
+
+
+def _check_limits(
+    members: list[zipfile.ZipInfo], packed_bytes: int, max_bytes: int, file: str
+) -> None:
+    unpacked = sum(info.file_size for info in members)
+    allowed = min(max_bytes, max(RATIO_FREE_BYTES, packed_bytes * MAX_RATIO))
+    if len(members) > MAX_MEMBERS or unpacked > allowed:
+        raise SourceError(
+            "source.archive_too_large",
+            f"expected at most {MAX_MEMBERS} members and {allowed} bytes unpacked, found "
+            f"{len(members)} members and {unpacked} bytes.",
+            remedy="Split the archive, or drop the files unpacked.",
+            file=file,
+        )
+
+
+def _unpack_member(
+    source: zipfile.ZipFile, info: zipfile.ZipInfo, folder: Path, file: str
+) -> Member:
+    parts = _safe_parts(info)
+    path = folder.joinpath(*parts)
+    is_outside = parts[0].startswith("/") or ".." in parts or not path.is_relative_to(folder)
+    if is_outside or path.exists():
+        raise SourceError(
+            "source.unsafe_archive",
+            f"expected members with distinct names below the archive's root, found "
+            f"{info.filename!r}.",
+            remedy="Pack the files again with relative, distinct names.",
+            file=file,
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with source.open(info) as packed, path.open("xb") as target:
+        shutil.copyfileobj(packed, target)
+    if path.stat().st_size != info.file_size:
+        raise zipfile.BadZipFile(f"{info.filename!r} is not as long as the archive says")
+    return Member("/".join(parts), path)

@@ -1,0 +1,65 @@
+"""The formats we read and write: the allow-list of GDAL drivers.
+
+What belongs here: which driver may open which file, and what a published format is called.
+What does not: running GDAL (`libs.spatial_utils.ogr`).
+"""
+
+from pathlib import PurePosixPath
+
+from libs.models.errors import SourceError
+
+VECTOR_DRIVERS: dict[str, tuple[str, ...]] = {
+    "GPKG": (".gpkg",),
+    "ESRI Shapefile": (".shp",),
+    "GeoJSON": (".geojson", ".json"),
+    "GeoJSONSeq": (".geojsonl", ".geojsons", ".ndjson"),
+    "FlatGeobuf": (".fgb",),
+    "GPX": (".gpx",),
+}
+ARCHIVE_SUFFIX = ".zip"
+SHAPEFILE_COMPANIONS = (
+    ".shx", ".dbf", ".prj", ".cpg", ".qpj", ".qix", ".sbn", ".sbx", ".cst", ".shp.xml",
+)  # fmt: skip
+SHAPEFILE_REQUIRED = (".shx", ".dbf")
+
+OUTPUT_SUFFIXES: dict[str, str] = {
+    "geoparquet": ".parquet",
+    "parquet": ".parquet",
+    "flatgeobuf": ".fgb",
+    "gpkg": ".gpkg",
+}
+OUTPUT_DRIVERS: dict[str, str] = {"flatgeobuf": "FlatGeobuf", "gpkg": "GPKG"}
+
+
+def driver_of(name: str, declared: str | None) -> str | None:
+    """Return the driver for a file called `name`; None where the name tells nothing.
+
+    Raises `SourceError` where `declared` is not a driver of the allow-list.
+    """
+    if declared is not None:
+        by_name = {driver.lower(): driver for driver in VECTOR_DRIVERS}
+        if declared.lower() not in by_name:
+            raise unknown_format(name, declared)
+        return by_name[declared.lower()]
+    suffix = PurePosixPath(name.lower()).suffix
+    return next((d for d, suffixes in VECTOR_DRIVERS.items() if suffix in suffixes), None)
+
+
+def unknown_format(name: str, found: str) -> SourceError:
+    """Return the refusal of a file whose format is not read."""
+    known = ", ".join(f"{d} ({' '.join(s)})" for d, s in VECTOR_DRIVERS.items())
+    return SourceError(
+        "source.unknown_format",
+        f"expected one of {known}, or a {ARCHIVE_SUFFIX} of them; found {found!r}.",
+        remedy="Convert the file to one of these formats and drop it again.",
+        file=name,
+    )
+
+
+def shapefile_stem(name: str) -> str | None:
+    """Return the stem of a shapefile or of one of its companions; None for another file."""
+    lowered = name.lower()
+    for suffix in (".shp", *SHAPEFILE_COMPANIONS):
+        if lowered.endswith(suffix):
+            return name[: -len(suffix)]
+    return None

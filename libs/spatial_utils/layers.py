@@ -1,0 +1,81 @@
+"""What GDAL says about a source: the document of `describe_source.py`, typed.
+
+What belongs here: facts about a source's layers. What does not: decisions about them
+(`libs.pipeline`).
+"""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Fact(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GeometryTypeFact(_Fact):
+    """A geometry type: flat name such as MultiPolygon, and its dimensions."""
+
+    name: str
+    has_z: bool
+    has_m: bool
+    is_curve: bool
+
+
+class GeometryTypeRows(GeometryTypeFact):
+    """A geometry type and how many features have it."""
+
+    rows: int
+
+
+class LayerCrs(_Fact):
+    """The CRS a layer carries; `is_swapped` where x and y stand in lat, lon order."""
+
+    wkt: str
+    is_swapped: bool
+
+
+class GeometryField(_Fact):
+    """A geometry column; `name` is empty where the format has no name for it."""
+
+    name: str
+    crs: LayerCrs | None
+
+
+class Field(_Fact):
+    """An attribute as OGR types it."""
+
+    name: str
+    type: str
+    subtype: str
+
+
+class Layer(_Fact):
+    """A layer and what reading all of it found."""
+
+    name: str
+    rows: int
+    declared_type: GeometryTypeFact
+    geometry_fields: tuple[GeometryField, ...]
+    geometry_types: tuple[GeometryTypeRows, ...]
+    null_geometries: int
+    fields: tuple[Field, ...]
+
+    @property
+    def has_geometry(self) -> bool:
+        """Whether the layer has a geometry column."""
+        return bool(self.geometry_fields)
+
+
+class Problem(_Fact):
+    """A warning or an error GDAL gave."""
+
+    is_error: bool
+    number: int
+    message: str
+
+
+class SourceDescription(_Fact):
+    """A source; `driver` is None where it could not be opened."""
+
+    driver: str | None
+    layers: tuple[Layer, ...]
+    problems: tuple[Problem, ...]

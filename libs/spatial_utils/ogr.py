@@ -1,0 +1,204 @@
+"""GDAL as a child process: its programs run, its messages read, its failures named.
+
+ogr2ogr's exit code is no proof: every `ERROR n` on stderr counts as a failure.
+
+What belongs here: arguments, environment and errors of GDAL's programs. What does not: limits and
+signals of a child (`libs.spatial_utils.child`), what to load (`libs.compute.loading`).
+"""
+
+import json
+import os
+import re
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from libs.models.errors import ComputeUnavailable, SourceError
+from libs.spatial_utils.child import ChildEnd, Limits, run_child
+from libs.spatial_utils.layers import SourceDescription
+
+DESCRIBE_PROGRAM = Path(__file__).with_name("describe_source.py")
+GDAL_PYTHON = "/usr/bin/python3"
+MAX_MESSAGE = 2000
+
+_ERROR_LINE = re.compile(r"^(?:ERROR \d+|FATAL|FAILURE):.*(?:\n(?!ERROR|Warning|FAILURE).+)?", re.M)
+_WARNING_LINE = re.compile(r"^Warning \d+: (.*)", re.M)
+_FORMAT_LINE = re.compile(r"^\s+(.+?) -[a-z, ]+- \(", re.M)
+_LOST_SERVER = re.compile(
+    r"PQconnectdb failed|could not connect to server|server closed the connection|"
+    r"connection to server|terminating connection|the database system is|no connection to the"
+)
+_GDAL_ENV = {
+    "LC_ALL": "C.UTF-8",
+    "PGTZ": "UTC",
+    "PGCLIENTENCODING": "UTF8",
+    "PG_USE_COPY": "YES",
+    "OGR_GEOJSON_MAX_OBJ_SIZE": "0",
+    "CPL_VSIL_CURL_ALLOWED_FILENAME": "/nothing",
+    "GDAL_HTTP_MAX_RETRY": "0",
+}
+
+
+@dataclass(frozen=True)
+class GdalRun:
+    """What a GDAL program said."""
+
+    stdout: str
+    warnings: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Gdal:
+    """GDAL's programs under limits; `bin_dir` is searched before the rest of PATH."""
+
+    limits: Limits
+    bin_dir: Path | None = None
+
+    def run(
+        self,
+        program: str,
+        args: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str] | None = None,
+        file: str | None = None,
+        layer: str | None = None,
+    ) -> GdalRun:
+        """Run `program` in `cwd` and return what it said.
+
+        `env` may hold secrets: they are struck out of every message. Raises `SourceError` naming
+        `file` and `layer` where it reports an error, crashes or takes too long, and
+        `ComputeUnavailable` where it was killed or lost its database.
+        """
+        environment = {**_GDAL_ENV, "PATH": self._path(), "HOME": str(cwd), **(env or {})}
+        try:
+            end = run_child(
+                [program, *args], env=environment, cwd=cwd, limits=self.limits
+            )
+        except FileNotFoundError as err:
+            raise ComputeUnavailable(
+                "compute.no_gdal",
+                f"expected the program {err.filename}, found none on PATH.",
+                remedy="Install GDAL: apt-get install gdal-bin python3-gdal util-linux.",
+            ) from err
+        secrets = [value for name, value in (env or {}).items() if "PASS" in name and value]
+        stderr = _without_secrets(end.stderr, secrets)
+        errors = _ERROR_LINE.findall(stderr)
+        if end.returncode != 0 or errors:
+            raise self._failure(program, end, errors, stderr, file, layer)
+        return GdalRun(end.stdout, tuple(_WARNING_LINE.findall(stderr)), end.seconds)
+
+    def describe(
+        self,
+        path: Path,
+        *,
+        drivers: Sequence[str],
+        encoding: str | None = None,
+        file: str | None = None,
+    ) -> SourceDescription:
+        """Return what GDAL finds in the source at `path`, opened by one of `drivers` only.
+
+        Raises `SourceError` where none opens it or reading reports an error.
+        """
+        args = ["-I", str(DESCRIBE_PROGRAM), str(path), ",".join(drivers)]
+        if encoding:
+            args.append(encoding)
+        answer = self.run(
+            GDAL_PYTHON, args, cwd=path.parent, env=self.only_drivers(drivers), file=file
+        )
+        description = SourceDescription.model_validate(json.loads(answer.stdout))
+        errors = [item.message for item in description.problems if item.is_error]
+        if errors or description.driver is None:
+            raise SourceError(
+                "source.unreadable",
+                f"expected a file that GDAL's {' or '.join(drivers)} driver can read, found: "
+                f"{_shorten('; '.join(errors) or 'another format')}.",
+                remedy="Check the file with ogrinfo, export it anew and drop it again.",
+                file=file,
+            )
+        return description
+
+    def only_drivers(self, drivers: Sequence[str]) -> dict[str, str]:
+        """Return the environment in which GDAL has `drivers` and no other vector driver."""
+        skipped = [name for name in self._vector_drivers if name not in drivers]
+        return {"GDAL_SKIP": ",".join(skipped)}
+
+    @cached_property
+    def _vector_drivers(self) -> tuple[str, ...]:
+        listing = self.run("ogrinfo", ["--formats"], cwd=Path("/tmp"))  # noqa: S108
+        return tuple(_FORMAT_LINE.findall(listing.stdout))
+
+    def version(self) -> str:
+        """Return GDAL's own version line."""
+        return self.run("ogrinfo", ["--version"], cwd=Path("/tmp")).stdout.strip()  # noqa: S108
+
+    def _path(self) -> str:
+        inherited = os.environ.get("PATH", "/usr/bin:/bin")
+        return f"{self.bin_dir}:{inherited}" if self.bin_dir else inherited
+
+    def _failure(
+        self,
+        program: str,
+        end: ChildEnd,
+        errors: Sequence[str],
+        stderr: str,
+        file: str | None,
+        layer: str | None,
+    ) -> SourceError | ComputeUnavailable:
+        name = Path(program).name
+        said = _shorten("; ".join(errors) or stderr.strip() or "nothing on stderr")
+        if end.timed_out:
+            return SourceError(
+                "source.timeout",
+                f"expected {name} to end within {self.limits.timeout_s:g} s, found it still "
+                "running.",
+                remedy="Split the file, or raise SPATIAL_ETL_GDAL_TIMEOUT_S.",
+                file=file,
+                layer=layer,
+            )
+        if end.returncode == -signal.SIGKILL or _LOST_SERVER.search(stderr):
+            return ComputeUnavailable(
+                "compute.child_lost",
+                f"expected {name} to end by itself, found: {said} (exit {end.returncode}).",
+                remedy="Nothing to do: it is tried again. If it persists, see `doctor`.",
+                file=file,
+                layer=layer,
+            )
+        if end.returncode < 0 or end.returncode == 127:
+            return SourceError(
+                "source.driver_crashed",
+                f"expected {name} to read the file within {self.limits.memory_bytes} bytes of "
+                f"memory, found it ended by {_ending(end.returncode)}: {said}.",
+                remedy="The file breaks GDAL's reader: repair or export it anew.",
+                file=file,
+                layer=layer,
+            )
+        return SourceError(
+            "source.gdal_error",
+            f"expected {name} to report no error, found: {said} (exit {end.returncode}).",
+            remedy="Correct what GDAL names in the file and drop it again.",
+            file=file,
+            layer=layer,
+        )
+
+
+def _ending(returncode: int) -> str:
+    try:
+        return signal.Signals(-returncode).name
+    except ValueError:
+        return f"exit {returncode}"
+
+
+def _without_secrets(text: str, secrets: Sequence[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}…"
+
+

@@ -1,0 +1,131 @@
+"""The S3 client: made from settings, its errors translated.
+
+What belongs here: what both buckets need (a client, streaming with a hash, error translation).
+What does not: what a key means (`libs.storage.landing`, `libs.storage.lake`).
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import urllib3
+from minio import Minio
+from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+
+from libs.models.config import MinIOSettings
+from libs.models.errors import StorageUnavailable
+
+CHUNK_BYTES = 1024 * 1024
+MISSING_CODES = frozenset({"NoSuchKey", "NoSuchObject", "NotFound", "ResourceNotFound"})
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """An object as the server lists it."""
+
+    key: str
+    etag: str
+    size_bytes: int
+    last_modified: datetime | None
+
+
+def connect(settings: MinIOSettings) -> Minio:
+    """Return a client; nothing is sent until it is used."""
+    pool = urllib3.PoolManager(
+        timeout=urllib3.Timeout(connect=5, read=60),
+        maxsize=8,
+        retries=urllib3.Retry(total=3, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
+    )
+    return Minio(
+        settings.endpoint,
+        access_key=settings.access_key,
+        secret_key=settings.secret_key.get_secret_value(),
+        secure=settings.secure,
+        region=settings.region,
+        http_client=pool,
+    )
+
+
+@contextmanager
+def translated(action: str) -> Iterator[None]:
+    """Turn the client's errors into `StorageUnavailable`, naming what was tried."""
+    try:
+        yield
+    except (MinioException, urllib3.exceptions.HTTPError, OSError) as err:
+        if isinstance(err, OSError) and err.filename is not None:
+            raise
+        raise StorageUnavailable(
+            "storage.unavailable",
+            f"expected the S3 server to {action}, found: {_describe(err)}.",
+            remedy="Check the S3 server and its credentials with `spatial-etl doctor`.",
+        ) from err
+
+
+def _describe(err: Exception) -> str:
+    if isinstance(err, S3Error):
+        return f"{err.code}: {err.message}"
+    if isinstance(err, ServerError | InvalidResponseError):
+        return f"an unexpected answer ({type(err).__name__})"
+    return f"{type(err).__name__}: {err}"
+
+
+def stat(client: Minio, bucket: str, key: str) -> ObjectInfo | None:
+    """Return what the server knows about an object; None where it does not exist."""
+    with translated(f"look up s3://{bucket}/{key}"):
+        try:
+            found = client.stat_object(bucket, key)
+        except S3Error as err:
+            if err.code in MISSING_CODES:
+                return None
+            raise
+    return ObjectInfo(key, (found.etag or "").strip('"'), found.size or 0, found.last_modified)
+
+
+def list_objects(client: Minio, bucket: str, prefix: str) -> list[ObjectInfo]:
+    """Return every object below `prefix`, oldest first; folder markers are left out."""
+    with translated(f"list s3://{bucket}/{prefix}"):
+        found = [
+            ObjectInfo(item.object_name, (item.etag or "").strip('"'), item.size or 0,
+                       item.last_modified)
+            for item in client.list_objects(bucket, prefix=prefix, recursive=True)
+            if item.object_name and not item.object_name.endswith("/")
+        ]  # fmt: skip
+    return sorted(found, key=lambda item: (str(item.last_modified), item.key))
+
+
+def sha256_of_object(client: Minio, bucket: str, key: str) -> str:
+    """Return the sha256 hex of an object's bytes as the server gives them back."""
+    digest = hashlib.sha256()
+    for chunk in stream(client, bucket, key):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def stream(
+    client: Minio, bucket: str, key: str, *, etag: str | None = None
+) -> Iterator[bytes]:
+    """Yield an object's bytes; with `etag`, only while the object still is that one."""
+    headers = {"If-Match": etag} if etag else None
+    with translated(f"read s3://{bucket}/{key}"):
+        response = client.get_object(bucket, key, request_headers=headers)
+        try:
+            yield from response.stream(CHUNK_BYTES)
+        finally:
+            response.close()
+            response.release_conn()
+
+
+def download(
+    client: Minio, bucket: str, key: str, path: Path, *, etag: str | None = None
+) -> tuple[str, int]:
+    """Stream an object into the new file `path`; return its sha256 hex and size in bytes."""
+    digest = hashlib.sha256()
+    size_bytes = 0
+    with path.open("xb") as target:
+        for chunk in stream(client, bucket, key, etag=etag):
+            digest.update(chunk)
+            size_bytes += target.write(chunk)
+    return digest.hexdigest(), size_bytes

@@ -1,0 +1,89 @@
+"""The lake: published files under immutable keys.
+
+What belongs here: keys, verified uploads, downloads and presigned URLs of the lake bucket.
+What does not: which files belong to a version (the ledger's version document says that).
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from minio import Minio
+from minio.commonconfig import ComposeSource
+
+from libs.models.errors import FidelityError, StorageUnavailable
+from libs.storage import client as s3
+
+
+def sha256_of_file(path: Path) -> str:
+    """Return the sha256 hex of a local file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def version_prefix(dataset_id: str, version: int, run_id: str) -> str:
+    """Return the folder of a version's files: `<dataset_id>/v<version>-<run id>/`."""
+    return f"{dataset_id}/v{version}-{run_id}/"
+
+
+@dataclass(frozen=True)
+class Lake:
+    """The lake bucket through one client."""
+
+    client: Minio
+    bucket: str
+
+    def upload(self, path: Path, key: str) -> str:
+        """Upload `path` to the new `key`, read it back, and return the sha256 hex of both.
+
+        Raises `FidelityError` where the key is taken by other bytes, `StorageUnavailable` where
+        what was read back differs.
+        """
+        expected = sha256_of_file(path)
+        if s3.stat(self.client, self.bucket, key) is None:
+            with s3.translated(f"write s3://{self.bucket}/{key}"):
+                self.client.fput_object(self.bucket, key, str(path))
+        elif s3.sha256_of_object(self.client, self.bucket, key) != expected:
+            raise FidelityError(
+                "fidelity.key_taken",
+                f"expected s3://{self.bucket}/{key} to be free, found another file.",
+                remedy="Keys carry the run's id and are written once; report this as a defect.",
+                file=key,
+            )
+        self._verify(key, expected)
+        return expected
+
+    def copy(self, source_key: str, target_key: str, sha256: str) -> None:
+        """Copy a file inside the lake, of any size, and verify the copy."""
+        with s3.translated(f"copy s3://{self.bucket}/{source_key}"):
+            self.client.compose_object(
+                self.bucket, target_key, [ComposeSource(self.bucket, source_key)]
+            )
+        self._verify(target_key, sha256)
+
+    def _verify(self, key: str, sha256: str) -> None:
+        found = s3.sha256_of_object(self.client, self.bucket, key)
+        if found != sha256:
+            raise StorageUnavailable(
+                "storage.corrupt_write",
+                f"expected s3://{self.bucket}/{key} to read back as sha256 {sha256}, "
+                f"found {found}.",
+                remedy="Check the S3 server's disks; the drop is tried again.",
+            )
+
+    def download(self, key: str, path: Path) -> str:
+        """Download `key` into the new file `path` and return its sha256 hex."""
+        return s3.download(self.client, self.bucket, key, path)[0]
+
+    def remove(self, key: str) -> None:
+        """Delete a file that no version names."""
+        with s3.translated(f"delete s3://{self.bucket}/{key}"):
+            self.client.remove_object(self.bucket, key)
+
+    def presigned_url(self, key: str, *, expires_s: int = 3600) -> str:
+        """Return a URL that reads `key` without credentials for `expires_s` seconds."""
+        with s3.translated(f"sign s3://{self.bucket}/{key}"):
+            return self.client.presigned_get_object(
+                self.bucket, key, expires=timedelta(seconds=expires_s)
+            )

@@ -1,0 +1,135 @@
+"""The landing zone: manifests that wait, the files they name, receipts, and answered manifests.
+
+What belongs here: the meaning of `manifests/ archive/ rejected/ receipts/` in the landing bucket.
+What does not: the published lake (`libs.storage.lake`); who may claim a manifest (`libs.ledger`).
+"""
+
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from minio import Minio
+from minio.commonconfig import CopySource
+from minio.error import S3Error
+
+from libs.models.errors import SourceError
+from libs.models.manifest import MAX_MANIFEST_BYTES, read_manifest_json
+from libs.models.receipt import Receipt
+from libs.storage import client as s3
+
+MANIFESTS, ARCHIVE, REJECTED, RECEIPTS = "manifests/", "archive/", "rejected/", "receipts/"
+
+
+def receipt_key(manifest_key: str) -> str:
+    """Return where the receipt of a manifest goes: `receipts/<manifest name>.json`."""
+    name = re.sub(r"\.json$", "", manifest_key.removeprefix(MANIFESTS), flags=re.IGNORECASE)
+    return f"{RECEIPTS}{name}.json"
+
+
+@dataclass(frozen=True)
+class LandingZone:
+    """The landing bucket through one client."""
+
+    client: Minio
+    bucket: str
+
+    def list_manifests(self) -> list[s3.ObjectInfo]:
+        """Return every object dropped below `manifests/`, oldest first."""
+        return s3.list_objects(self.client, self.bucket, MANIFESTS)
+
+    def read_manifest(self, item: s3.ObjectInfo) -> bytes:
+        """Return the bytes of a manifest, one more than is allowed at the most."""
+        with s3.translated(f"read s3://{self.bucket}/{item.key}"):
+            response = self.client.get_object(
+                self.bucket,
+                item.key,
+                length=min(item.size_bytes, MAX_MANIFEST_BYTES + 1),
+                request_headers={"If-Match": item.etag},
+            )
+            try:
+                return response.read()
+            finally:
+                response.close()
+                response.release_conn()
+
+    def get_manifest(self, key: str) -> dict[str, Any]:
+        """Return the JSON object of the manifest at `key`; raises as `read_manifest_json`."""
+        item = self.stat(key)
+        if item is None:
+            raise SourceError(
+                "source.missing",
+                f"expected a manifest at s3://{self.bucket}/{key}, found nothing.",
+                remedy="Drop the manifest there.",
+                file=key,
+            )
+        return read_manifest_json(self.read_manifest(item))
+
+    def stat(self, key: str) -> s3.ObjectInfo | None:
+        """Return what is at `key`; None for nothing."""
+        return s3.stat(self.client, self.bucket, key)
+
+    def fetch(self, key: str, etag: str, path: Path) -> tuple[str, int]:
+        """Download the object that was claimed into `path`; return its sha256 and size in bytes.
+
+        Raises `SourceError` where the object is gone or is another one by now.
+        """
+        item = self.stat(key)
+        if item is None or item.etag != etag:
+            found = "nothing" if item is None else f"another one (etag {item.etag})"
+            raise SourceError(
+                "source.changed",
+                f"expected the file that was there when the manifest was claimed (etag {etag}), "
+                f"found {found}.",
+                remedy="Upload the file, leave it as it is, and drop the manifest again.",
+                file=f"s3://{self.bucket}/{key}",
+            )
+        return s3.download(self.client, self.bucket, key, path, etag=etag)
+
+    def upload(self, path: Path, key: str, *, progress: Any = None) -> None:
+        """Upload a local file to `key`."""
+        with s3.translated(f"write s3://{self.bucket}/{key}"):
+            self.client.fput_object(self.bucket, key, str(path), progress=progress)
+
+    def put_json(self, key: str, content: bytes) -> None:
+        """Write a JSON document to `key`."""
+        with s3.translated(f"write s3://{self.bucket}/{key}"):
+            self.client.put_object(
+                self.bucket, key, io.BytesIO(content), len(content), "application/json"
+            )
+
+    def put_receipt(self, receipt: Receipt) -> str:
+        """Write a receipt to its key and return that key."""
+        key = receipt_key(receipt.manifest)
+        self.put_json(key, receipt.model_dump_json(indent=2).encode())
+        return key
+
+    def settle(self, key: str, etag: str, *, folder: str) -> str | None:
+        """Move the answered manifest at `key` to `folder` (`archive/` or `rejected/`).
+
+        Only the object that was answered is moved: one dropped since then under the same name
+        stays where it is, and so does an earlier one in the folder. Returns the new key; None
+        where the manifest was moved before.
+        """
+        item = self.stat(key)
+        if item is None or item.etag != etag:
+            return None
+        target = self._free_key(folder + key.removeprefix(MANIFESTS), etag)
+        with s3.translated(f"move s3://{self.bucket}/{key} to {folder}"):
+            try:
+                source = CopySource(self.bucket, key, match_etag=etag)
+                self.client.copy_object(self.bucket, target, source)
+            except S3Error as err:
+                if err.code in {"PreconditionFailed", *s3.MISSING_CODES}:
+                    return None
+                raise
+            self.client.remove_object(self.bucket, key)
+        return target
+
+    def _free_key(self, key: str, etag: str) -> str:
+        there = self.stat(key)
+        if there is None or there.etag == etag:
+            return key
+        path = PurePosixPath(key)
+        return str(path.with_name(f"{path.stem}.{etag[:8]}{path.suffix}"))
