@@ -24,7 +24,12 @@ take_away() {
         echo "still mounted under $bare: unmount, then remove it" >&2
         exit 1
     fi
-    [ -n "${KEEP:-}" ] && echo "kept: $bare" || rm -rf --one-file-system "$(dirname "$bare")"
+    if [ -n "${KEEP:-}" ]; then
+        echo "kept: $bare"
+    else
+        rm -rf --one-file-system "$bare" "$bare.log"
+        rmdir --ignore-fail-on-non-empty "$(dirname "$bare")"
+    fi
     exit "$code"
 }
 

@@ -5,6 +5,7 @@ What belongs here: the wiring. What does not: what a phase does (`libs.pipeline`
 
 from collections.abc import Iterator
 from importlib import import_module
+from typing import Any
 
 from dagster import (
     AssetKey,
@@ -55,9 +56,7 @@ def fetch(context: OpExecutionContext, taken: state.Intake) -> Iterator[Output[s
     from libs.pipeline.answer import answer_unchanged
     from libs.pipeline.fetch import fetch as phase
 
-    fetched = run_phase(
-        context, taken.drop_id, taken.attempt, lambda bench: phase(bench, taken)
-    )
+    fetched = run_phase(context, taken.drop_id, taken.attempt, lambda bench: phase(bench, taken))
     if fetched.unchanged is None:
         yield Output(fetched)
         return
@@ -72,12 +71,10 @@ def _phase_op(name: str, description: str) -> OpDefinition:
     """Return the step of the phase in `libs.pipeline.<name>`, imported when it runs."""
 
     @op(name=name, description=description, required_resource_keys=WORKBENCH)
-    def phase_op(context: OpExecutionContext, before):  # type: ignore[no-untyped-def]
+    def phase_op(context: OpExecutionContext, before: Any) -> Any:
         phase = getattr(import_module(f"libs.pipeline.{name}"), name)
         taken = before.intake
-        return run_phase(
-            context, taken.drop_id, taken.attempt, lambda bench: phase(bench, before)
-        )
+        return run_phase(context, taken.drop_id, taken.attempt, lambda bench: phase(bench, before))
 
     return phase_op
 
@@ -95,9 +92,7 @@ def publish(context: OpExecutionContext, dumped: state.Dumped) -> None:
     from libs.pipeline.publish import publish as phase
 
     taken = dumped.intake
-    published = run_phase(
-        context, taken.drop_id, taken.attempt, lambda bench: phase(bench, dumped)
-    )
+    published = run_phase(context, taken.drop_id, taken.attempt, lambda bench: phase(bench, dumped))
     context.log_event(_materialization(published.version))
     answer_published(context.resources.workbench.get_clients(), taken.drop_id, published.version)
 

@@ -32,7 +32,7 @@ class WorkbenchResource(ConfigurableResource[Any]):
     _bench: Workbench | None = PrivateAttr(default=None)
 
     @contextmanager
-    def yield_for_execution(self, context: InitResourceContext) -> Iterator["WorkbenchResource"]:
+    def yield_for_execution(self, _context: InitResourceContext) -> Iterator["WorkbenchResource"]:
         """Close what a run opened, on every way out."""
         with ExitStack() as stack:
             self._stack = stack

@@ -9,7 +9,6 @@ formats of a table (`libs.pipeline.dump`).
 
 import json
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,12 @@ import adbc_driver_postgresql.dbapi as adbc
 import pyarrow as pa
 import pyarrow.parquet as pq
 from psycopg2 import sql
-from psycopg2.extensions import connection as PsycopgConnection
 
 from libs.compute.export_names import distinct_names
 from libs.compute.measure import TableFacts
 from libs.compute.postgis import PostGIS
 from libs.compute.tables import GEOMETRY_COLUMN, TableShape, column_name
-from libs.models.errors import ComputeUnavailable
+from libs.models.errors import ComputeError
 from libs.spatial_utils.column_types import ARROW_AS_TEXT
 from libs.spatial_utils.crs import Crs
 
@@ -65,7 +63,7 @@ def write_parquet(postgis: PostGIS, order: ParquetOrder) -> list[str]:
     """Write the table to `order.path` and return the names its columns got.
 
     A name changes only where it stands twice, or is the one the geometry or bbox column needs.
-    Raises `ComputeUnavailable` where PostGIS is lost on the way.
+    Raises `ComputeError` where PostGIS is lost on the way.
     """
     names = distinct_names(
         [column.name for column in order.shape.columns], fold_case=False, max_bytes=None
@@ -140,12 +138,8 @@ def _without_m(order: ParquetOrder, geometry: sql.Composable) -> sql.Composable:
     return sql.SQL("ST_Force3DZ({})" if plan.has_z else "ST_Force2D({})").format(geometry)
 
 
-def _batches(
-    postgis: PostGIS, order: ParquetOrder, schema: pa.Schema
-) -> Iterator[pa.RecordBatch]:
-    raw: PsycopgConnection
-    with closing(postgis.engine.raw_connection()) as raw:
-        query = _query(order).as_string(raw.driver_connection)
+def _batches(postgis: PostGIS, order: ParquetOrder, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    query = postgis.render(_query(order))
     try:
         with (
             adbc.connect(postgis.uri) as connection,
@@ -157,7 +151,7 @@ def _batches(
             for batch in cursor.fetch_record_batch():
                 yield _shaped(batch, order, schema)
     except adbc.OperationalError as err:
-        raise ComputeUnavailable(
+        raise ComputeError(
             "compute.unavailable",
             "expected PostGIS to stream a table, found that the connection was lost.",
             remedy="Check PostGIS with `spatial-etl doctor`; the drop is tried again.",
@@ -174,9 +168,7 @@ def _shaped(batch: pa.RecordBatch, order: ParquetOrder, schema: pa.Schema) -> pa
     if order.shape.geometry:
         corners = [batch.column(width + n) for n in range(len(CORNERS))]
         arrays.append(
-            pa.StructArray.from_arrays(
-                corners, fields=list(BBOX_TYPE), mask=corners[0].is_null()
-            )
+            pa.StructArray.from_arrays(corners, fields=list(BBOX_TYPE), mask=corners[0].is_null())
         )
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
@@ -190,11 +182,12 @@ def _row_groups(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterato
     held: list[pa.RecordBatch] = []
     rows = 0
     for batch in batches:
-        while rows + batch.num_rows >= ROWS_PER_GROUP:
+        rest = batch
+        while rows + rest.num_rows >= ROWS_PER_GROUP:
             room = ROWS_PER_GROUP - rows
-            yield pa.Table.from_batches([*held, batch.slice(0, room)], schema)
-            batch, held, rows = batch.slice(room), [], 0
-        held.append(batch)
-        rows += batch.num_rows
+            yield pa.Table.from_batches([*held, rest.slice(0, room)], schema)
+            rest, held, rows = rest.slice(room), [], 0
+        held.append(rest)
+        rows += rest.num_rows
     if rows:
         yield pa.Table.from_batches(held, schema)

@@ -69,5 +69,3 @@ def _arguments(postgis: PostGIS, schema: str, order: LoadOrder) -> list[str]:
     if order.encoding:
         args += ["-oo", f"ENCODING={order.encoding}"]
     return args
-
-

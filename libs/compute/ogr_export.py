@@ -4,7 +4,6 @@ What belongs here: the query and the arguments of the dump. What does not: choos
 a table (`libs.pipeline.dump`).
 """
 
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,8 +42,7 @@ def export_table(postgis: PostGIS, gdal: Gdal, order: ExportOrder) -> list[str]:
     )
     driver = OUTPUT_DRIVERS[order.format]
     query = order.path.with_suffix(".sql")
-    with closing(postgis.engine.raw_connection()) as raw:
-        query.write_text(_query(order, names).as_string(raw.driver_connection))
+    query.write_text(postgis.render(_query(order, names)))
     geometry = order.shape.geometry
     gdal.run(
         "ogr2ogr",
@@ -65,7 +63,7 @@ def export_table(postgis: PostGIS, gdal: Gdal, order: ExportOrder) -> list[str]:
 
 
 def _query(order: ExportOrder, names: list[str]) -> sql.Composable:
-    parts = [
+    parts: list[sql.Composable] = [
         sql.SQL("{} AS {}").format(_value(position, column), sql.Identifier(name))
         for position, (column, name) in enumerate(zip(order.shape.columns, names, strict=True))
     ]

@@ -6,7 +6,7 @@ the life of an ephemeral schema. What does not: what happens inside a schema (`l
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,7 +18,7 @@ from sqlalchemy import URL, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from libs.models.config import PostGISSettings
-from libs.models.errors import ComputeUnavailable, SourceError
+from libs.models.errors import ComputeError, SourceError
 from libs.models.version import Bbox
 from libs.spatial_utils.schema_mapper import RunIdSchemaMapping
 
@@ -85,7 +85,9 @@ class PostGIS:
         )
 
     @contextmanager
-    def ephemeral_schema(self, run_id: str, *, owner: dict[str, Any] | None = None) -> Iterator[str]:
+    def ephemeral_schema(
+        self, run_id: str, *, owner: dict[str, Any] | None = None
+    ) -> Iterator[str]:
         """Create the schema of a run, yield its name, and drop it on every way out.
 
         `owner` is kept as the schema's comment, so that whoever finds it knows whose it was.
@@ -106,15 +108,13 @@ class PostGIS:
         """Drop a run's schema and all it holds; raises `TerminalError` for any other schema."""
         mapping = RunIdSchemaMapping.from_schema_name(schema)
         self.run(
-            sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(
-                sql.Identifier(mapping.schema_name)
-            )
+            sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(mapping.schema_name))
         )
 
     def run(self, statement: str | sql.Composable, schema: str | None = None) -> list[Any]:
         """Run a statement in one transaction, inside `schema` where one is named; return its rows.
 
-        Raises `ComputeUnavailable` where the server is lost, `SourceError` where the data is why.
+        Raises `ComputeError` where the server is lost, `SourceError` where the data is why.
         """
         with self.engine.begin() as connection:
             cursor = connection.connection.cursor()
@@ -125,6 +125,12 @@ class PostGIS:
                 )
             self._execute(cursor, statement)
             return list(cursor.fetchall()) if cursor.description else []
+
+    def render(self, statement: sql.Composable) -> str:
+        """Return a statement as text, quoted as this server wants it."""
+        with closing(self.engine.raw_connection()) as connection:
+            cursor: Any = connection.cursor()
+            return statement.as_string(cursor)
 
     def table_exists(self, schema: str, table: str) -> bool:
         """Return whether `schema` has a table of that name."""
@@ -161,12 +167,12 @@ def _translate(context: Any) -> None:
         raise named_error(context.original_exception) from context.original_exception
 
 
-def named_error(err: BaseException) -> ComputeUnavailable | SourceError:
+def named_error(err: BaseException) -> ComputeError | SourceError:
     """Return our error for psycopg2's: the server's fault or the data's."""
     state = getattr(err, "pgcode", None)
     said = str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
     if state is None or state.startswith(LOST_SERVER_STATES):
-        return ComputeUnavailable(
+        return ComputeError(
             "compute.unavailable",
             f"expected PostGIS to answer, found: {said}.",
             remedy="Check PostGIS with `spatial-etl doctor`; the drop is tried again.",

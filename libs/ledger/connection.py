@@ -1,6 +1,7 @@
 """A connection to the ledger's server, its indexes, and its errors translated.
 
-What belongs here: client, indexes, error translation. What does not: queries (`libs.ledger.ledger`).
+What belongs here: client, indexes, error translation.
+What does not: queries (`libs.ledger.ledger`).
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from libs.models.config import MongoSettings
-from libs.models.errors import LedgerUnavailable
+from libs.models.errors import LedgerError
 
 Document = dict[str, Any]
 
@@ -63,13 +64,13 @@ def ensure_indexes(database: Database[Document]) -> None:
 
 @contextmanager
 def translated(action: str) -> Iterator[None]:
-    """Turn the driver's errors into `LedgerUnavailable`; a duplicate key passes as it is."""
+    """Turn the driver's errors into `LedgerError`; a duplicate key passes as it is."""
     try:
         yield
     except DuplicateKeyError:
         raise
     except PyMongoError as err:
-        raise LedgerUnavailable(
+        raise LedgerError(
             "ledger.unavailable",
             f"expected the ledger to {action}, found {type(err).__name__}.",
             remedy="Check the MongoDB server and its credentials with `spatial-etl doctor`.",

@@ -250,5 +250,3 @@ def _attempt_end(attempt: int, reason: Reason | None) -> Document:
 
 def _record(document: Document | None) -> DropRecord | None:
     return DropRecord.model_validate(document) if document else None
-
-

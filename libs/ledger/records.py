@@ -56,6 +56,9 @@ class DropRecord(_Record):
     files: tuple[FileClaim, ...] = ()
     missing: tuple[str, ...] = Field(default=(), description="files a waiting drop waits for")
     delivery: Delivery = Field(description="the newest manifest object that brought it")
+    redeliveries: tuple[Delivery, ...] = Field(
+        default=(), description="manifest objects that brought it again after its answer"
+    )
     is_settled: bool = Field(default=False, description="answer delivered, manifest object moved")
     attempt: int = 0
     attempt_limit: int = 0

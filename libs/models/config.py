@@ -61,7 +61,7 @@ class DagsterPostgresSettings(BaseSettings):
 
 
 class ServiceSettings(BaseSettings):
-    """The service itself: where it works, what a run may use, where users look (`SPATIAL_ETL_*`)."""
+    """The service itself: where it works, what a run may use (`SPATIAL_ETL_*`)."""
 
     model_config = SettingsConfigDict(env_prefix="SPATIAL_ETL_", extra="ignore", frozen=True)
 

@@ -2,7 +2,7 @@
 
     SpatialEtlError
     ├── TerminalError          the drop or the request is wrong: never retried
-    │   ├── ManifestError      manifest.*   the manifest cannot be read or asks for what is not known
+    │   ├── ManifestError      manifest.*   the manifest cannot be read or asks for the unknown
     │   ├── SourceError        source.*     a file is missing, changed, broken or unreadable
     │   ├── CrsError           crs.*        a CRS is missing, unknown or contradicts the manifest
     │   ├── ContractError      contract.*   the data breaks what the manifest promises
@@ -11,9 +11,9 @@
     │   ├── SupersededError    attempt.*    another attempt owns the drop: stop, publish nothing
     │   └── InternalError      internal.*   a defect of this service
     └── TransientError         the world is wrong: retried, up to `ServiceSettings.max_attempts`
-        ├── StorageUnavailable storage.*    the S3 server does not answer
-        ├── LedgerUnavailable  ledger.*     the ledger does not answer
-        └── ComputeUnavailable compute.*    PostGIS or a child process was lost
+        ├── StorageError storage.*    the S3 server does not answer
+        ├── LedgerError  ledger.*     the ledger does not answer
+        └── ComputeError compute.*    PostGIS or a child process was lost
 
 What belongs here: the classes and the `Reason` they carry. What does not: turning an error into an
 exit code, a Dagster failure or a receipt; the edges (`services.cli`, `etl_pipelines`) do that.
@@ -117,13 +117,13 @@ class TransientError(SpatialEtlError):
     """The world is wrong; the same drop may be published by a later attempt."""
 
 
-class StorageUnavailable(TransientError):
+class StorageError(TransientError):
     """The S3 server did not answer as it should."""
 
 
-class LedgerUnavailable(TransientError):
+class LedgerError(TransientError):
     """The ledger did not answer as it should."""
 
 
-class ComputeUnavailable(TransientError):
+class ComputeError(TransientError):
     """PostGIS or a child process was lost."""

@@ -24,6 +24,7 @@ from pydantic import (
 from libs.models.errors import ManifestError
 
 MAX_MANIFEST_BYTES = 1024 * 1024
+MAX_DATASET_ID = 200
 
 Intent = Literal["ingest_vector", "ingest_building_footprints", "ingest_road_network"]
 OutputFormat = Literal["geoparquet", "flatgeobuf", "gpkg"]
@@ -48,7 +49,7 @@ def slugify(text: str) -> str:
 
 def _dataset_id(value: str) -> str:
     parts = value.split("/")
-    if not all(_SLUG_PART.fullmatch(part) for part in parts) or len(value) > 200:
+    if not all(_SLUG_PART.fullmatch(part) for part in parts) or len(value) > MAX_DATASET_ID:
         raise ValueError(
             f"expected a slug path such as 'transport/roads' (parts of a-z, 0-9, '.', '_', '-', "
             f"at most 200 characters), found {value!r}"
@@ -96,7 +97,7 @@ class ManifestFile(_Part):
     crs: str | None = Field(
         default=None,
         min_length=1,
-        description="CRS of the data: declares what the file lacks, is checked against what it says",
+        description="CRS of the data: declares what a file lacks, is checked against what it says",
     )
     layer: str | tuple[str, ...] | None = Field(
         default=None, description="layer or layers to take; all where it is missing"
@@ -309,7 +310,7 @@ def _manifest_error(err: ValidationError) -> ManifestError:
 def _known_fields(location: Iterable[int | str]) -> list[str]:
     model: type[BaseModel] = Manifest
     for part in location:
-        children = {"files": ManifestFile, "metadata": ManifestMetadata,
+        children: dict[str, type[BaseModel]] = {"files": ManifestFile, "metadata": ManifestMetadata,
                     "contract": Contract, "options": Options}  # fmt: skip
         if isinstance(part, str) and part in children:
             model = children[part]

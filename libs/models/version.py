@@ -41,7 +41,9 @@ class Column(_Fact):
 class SourceRef(_Fact):
     """Where rows came from."""
 
-    file: str = Field(description="s3://landing-zone/<key>, with !/<member> for an archive's member")
+    file: str = Field(
+        description="s3://landing-zone/<key>, with !/<member> for an archive's member"
+    )
     layer: str
 
 
@@ -59,6 +61,9 @@ class Transformation(_Fact):
     name: str
     accuracy_m: float | None = Field(default=None, description="None where PROJ does not know it")
     is_ballpark: bool = False
+    missing_grids: tuple[str, ...] = Field(
+        default=(), description="grids of a more accurate operation that are not installed"
+    )
 
 
 class Hops(_Fact):

@@ -124,6 +124,10 @@ def _key(bench: Workbench, manifest: Manifest, table: TransformedTable) -> None:
 def _row_count(_: Workbench, manifest: Manifest, table: TransformedTable) -> None:
     contract, rows = manifest.contract, table.facts.rows
     if contract.min_rows is not None and rows < contract.min_rows:
-        raise _breach("min_rows", table, f"expected at least {contract.min_rows} rows, found {rows}.")
+        raise _breach(
+            "min_rows", table, f"expected at least {contract.min_rows} rows, found {rows}."
+        )
     if contract.max_rows is not None and rows > contract.max_rows:
-        raise _breach("max_rows", table, f"expected at most {contract.max_rows} rows, found {rows}.")
+        raise _breach(
+            "max_rows", table, f"expected at most {contract.max_rows} rows, found {rows}."
+        )

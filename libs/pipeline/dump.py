@@ -38,16 +38,12 @@ def dump(bench: Workbench, checked: Checked) -> Dumped:
     return Dumped(checked, tuple(tables), tuple(warnings))
 
 
-def _formats(
-    table: TransformedTable, wanted: tuple[str, ...], warnings: list[Warn]
-) -> list[str]:
+def _formats(table: TransformedTable, wanted: tuple[str, ...], warnings: list[Warn]) -> list[str]:
     """Return the formats of a table: what was asked for, or what can hold it instead."""
     formats = []
     for name in wanted:
         instead, why = name, ""
-        if table.plan.geometry is None and name == "geoparquet":
-            instead, why = "parquet", "it has no geometry"
-        elif table.plan.geometry is None and name == "flatgeobuf":
+        if table.plan.geometry is None and name != "gpkg":
             instead, why = "parquet", "it has no geometry"
         elif name == "flatgeobuf" and table.facts.null_geometries + table.facts.empty_geometries:
             missing = table.facts.null_geometries + table.facts.empty_geometries
@@ -70,9 +66,7 @@ def _write(
 ) -> DumpedFile:
     path = folder / f"table{OUTPUT_SUFFIXES[name]}"
     if name in OUTPUT_DRIVERS:
-        order = ExportOrder(
-            bench.schema, table.name, table.plan.name, table.plan.shape, name, path
-        )
+        order = ExportOrder(bench.schema, table.name, table.plan.name, table.plan.shape, name, path)
         names = export_table(bench.clients.postgis, bench.clients.gdal, order)
         rows = _count_with_gdal(bench, path, OUTPUT_DRIVERS[name])
     else:

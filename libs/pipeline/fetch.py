@@ -13,6 +13,8 @@ from libs.pipeline.recipe import RECIPE_VERSION
 from libs.pipeline.state import Fetched, FetchedFile, Intake
 from libs.pipeline.workbench import Workbench
 
+MAX_NAME_BYTES = 200
+
 
 def fetch(bench: Workbench, intake: Intake) -> Fetched:
     """Download every file that the drop claimed.
@@ -49,7 +51,7 @@ def _fetch_file(bench: Workbench, file: ManifestFile, etag: str, folder: Path) -
 def _local_name(name: str) -> str:
     """Return a file name that this file system can hold, its suffixes kept."""
     encoded = name.encode()
-    if len(encoded) <= 200:
+    if len(encoded) <= MAX_NAME_BYTES:
         return name
     suffixes = "." + ".".join(name.split(".")[-2:])[-40:]
     return hashlib.sha256(encoded).hexdigest()[:16] + suffixes

@@ -22,8 +22,7 @@ def load(bench: Workbench, fetched: Fetched) -> Loaded:
         rows = tuple(
             load_layer(bench.clients.postgis, bench.clients.gdal, bench.schema, order)
             for order in (
-                _order(plan, source, name)
-                for source, name in zip(plan.sources, names, strict=True)
+                _order(plan, source, name) for source, name in zip(plan.sources, names, strict=True)
             )
         )
         tables.append(LoadedTable(plan, names, rows))

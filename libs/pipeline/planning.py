@@ -40,7 +40,7 @@ def plan_tables(
     columns of one table disagree or a type is not supported.
     """
     warnings: list[Warn] = []
-    sources = [_source(manifest, dataset_id, layer, warnings) for layer in layers]
+    sources = [_source(dataset_id, layer, warnings) for layer in layers]
     names = list(dict.fromkeys(source.table for source in sources))
     _require_distinct_keys(names)
     target = None
@@ -62,9 +62,7 @@ def plan_tables(
     return plans, warnings
 
 
-def _source(
-    manifest: Manifest, dataset_id: str, found: FoundLayer, warnings: list[Warn]
-) -> SourceLayer:
+def _source(dataset_id: str, found: FoundLayer, warnings: list[Warn]) -> SourceLayer:
     layer, file = found.layer, found.candidate.file
     label = found.candidate.label
     if len(layer.geometry_fields) > 1:
@@ -114,7 +112,8 @@ def _require_distinct_keys(names: list[str]) -> None:
         if other != name:
             raise SourceError(
                 "source.table_names_clash",
-                f"expected table names that differ by more than case, found {other!r} and {name!r}.",
+                f"expected table names that differ by more than case, found {other!r} "
+                f"and {name!r}.",
                 remedy="Name the tables in files[].table.",
             )
 
@@ -183,9 +182,7 @@ def _table_crs(name: str, members: Sequence[SourceLayer], target: Crs | None) ->
     return distinct[0]
 
 
-def _merge_columns(
-    name: str, members: Sequence[SourceLayer], union: bool
-) -> tuple[Column, ...]:
+def _merge_columns(name: str, members: Sequence[SourceLayer], union: bool) -> tuple[Column, ...]:
     merged = list(members[0].columns)
     for member in members[1:]:
         if not union and {*member.columns} != {*merged}:
@@ -203,7 +200,10 @@ def _columns_differ(name: str, first: SourceLayer, other: SourceLayer) -> Source
     def shown(columns: set[Column]) -> str:
         return ", ".join(sorted(f"{c.name} {c.type}" for c in columns)) or "nothing"
 
-    only_first, only_other = {*first.columns} - {*other.columns}, {*other.columns} - {*first.columns}
+    only_first, only_other = (
+        {*first.columns} - {*other.columns},
+        {*other.columns} - {*first.columns},
+    )
     return SourceError(
         "source.columns_differ",
         f"expected all sources of table {name!r} to have the same columns, found "
@@ -258,10 +258,9 @@ def _common_type(names: set[str]) -> str:
     if len(names) == 1:
         (only,) = names
         return only if only in SIMPLE_TYPES else "Geometry"
-    if len(names) == 2:
-        single, multi = sorted(names, key=len)
-        if multi == f"Multi{single}":
-            return multi
+    for name in names:
+        if names == {name, f"Multi{name}"}:
+            return f"Multi{name}"
     return "Geometry"
 
 

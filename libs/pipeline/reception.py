@@ -303,5 +303,3 @@ def _open_attempts(clients: Clients) -> list[RunOrder]:
 
 def _order(drop: DropRecord) -> RunOrder:
     return RunOrder(drop.id, drop.attempt, drop.batch_id or "", drop.dataset_id or "")
-
-

@@ -64,9 +64,7 @@ def find_layers(bench: Workbench, fetched: Fetched) -> tuple[list[FoundLayer], l
 def _sets(files: Iterable[FetchedFile]) -> list[tuple[FetchedFile, list[FetchedFile]]]:
     """Return each source file with its companions: the parts of a loose shapefile."""
     files = list(files)
-    main = {
-        _stem_key(item): item for item in files if item.file.name.lower().endswith(".shp")
-    }
+    main = {_stem_key(item): item for item in files if item.file.name.lower().endswith(".shp")}
     companions: dict[str, list[FetchedFile]] = {key: [] for key in main}
     sources = []
     for item in files:

@@ -85,7 +85,17 @@ def _describe(bench: Workbench, source: Crs, target: Crs, raw: str) -> Transform
 
 
 def _warnings(table: TransformedTable) -> list[Warn]:
-    return [
+    less_accurate = [
+        Warn(
+            code="crs.more_accurate_transformation",
+            message=f"Table {table.plan.name!r}: a more accurate way from {item.source_crs} to "
+            f"{item.target_crs} needs {', '.join(item.missing_grids)}, which is not installed; "
+            f"used was {item.name!r} ({_accuracy(item)}).",
+        )
+        for item in table.transformations
+        if item.missing_grids
+    ]
+    return less_accurate + [
         Warn(
             code="crs.ballpark_transformation",
             message=f"Table {table.plan.name!r}: PROJ knows no exact way from {item.source_crs} to "
@@ -94,3 +104,7 @@ def _warnings(table: TransformedTable) -> list[Warn]:
         for item in table.transformations
         if item.is_ballpark
     ]
+
+
+def _accuracy(item: Transformation) -> str:
+    return "accuracy unknown" if item.accuracy_m is None else f"accurate to {item.accuracy_m:g} m"

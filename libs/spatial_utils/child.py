@@ -53,7 +53,7 @@ def run_child(
     ]  # fmt: skip
     started = time.monotonic()
     with tempfile.TemporaryFile(dir=cwd) as out, tempfile.TemporaryFile(dir=cwd) as err:
-        process = subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
+        process = subprocess.Popen(
             bounded,
             env=dict(env),
             cwd=cwd,

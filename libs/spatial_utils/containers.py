@@ -6,9 +6,9 @@ members hold (`libs.spatial_utils.ogr`).
 
 import shutil
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from zlib import error as ZlibError
 
 from libs.models.errors import SourceError
 
@@ -42,7 +42,7 @@ def unpack(archive: Path, folder: Path, *, max_bytes: int, file: str) -> list[Me
             members = [info for info in source.infolist() if _is_data(info)]
             _check_limits(members, archive.stat().st_size, max_bytes, file)
             return [_unpack_member(source, info, folder, file) for info in members]
-    except (zipfile.BadZipFile, ZlibError, EOFError, NotImplementedError, RuntimeError) as err:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as err:
         raise SourceError(
             "source.broken_archive",
             f"expected a readable zip archive, found: {err}.",

@@ -5,17 +5,19 @@ Coordinates are in x, y order (lon, lat for geographic CRSs) everywhere in this 
 What belongs here: pyproj. What does not: giving a CRS a number in PostGIS (`libs.compute.srid`).
 """
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from pyproj import CRS
-from pyproj.aoi import AreaOfInterest
 from pyproj.exceptions import CRSError as ProjCrsError
-from pyproj.transformer import TransformerGroup
+from pyproj.transformer import AreaOfInterest, TransformerGroup
 
 from libs.models.errors import CrsError
 from libs.models.version import Bbox, Transformation
+
+MAX_SHOWN = 200
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def parse_crs(text: str, *, file: str | None = None, layer: str | None = None) -
         parsed = CRS.from_user_input(text)
         wkt = parsed.to_wkt("WKT2_2019")
     except ProjCrsError as err:
-        shown = text if len(text) <= 200 else f"{text[:200]}…"
+        shown = text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
         raise CrsError(
             "crs.unreadable",
             f"expected a CRS such as EPSG:25832 or WKT, found {shown!r}.",
@@ -93,7 +95,9 @@ def describe_transformation(source: Crs, target: Crs, bbox: Bbox | None) -> Tran
     area = None
     if bbox and source.proj.is_geographic:
         area = AreaOfInterest(*bbox)
-    group = TransformerGroup(source.proj, target.proj, always_xy=True, area_of_interest=area)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Best transformation is not available")
+        group = TransformerGroup(source.proj, target.proj, always_xy=True, area_of_interest=area)
     if not group.transformers:
         raise CrsError(
             "crs.no_transformation",
@@ -108,4 +112,10 @@ def describe_transformation(source: Crs, target: Crs, bbox: Bbox | None) -> Tran
         name=best.description,
         accuracy_m=accuracy,
         is_ballpark="ballpark" in best.description.lower(),
+        missing_grids=() if group.best_available else _missing_grids(group),
     )
+
+
+def _missing_grids(group: TransformerGroup) -> tuple[str, ...]:
+    best = group.unavailable_operations[0]
+    return tuple(grid.short_name for grid in best.grids if not grid.available)

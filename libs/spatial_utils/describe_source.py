@@ -97,8 +97,7 @@ def main(path, drivers, encoding=None):
     layers = []
     if source is not None:
         layers = [
-            describe_layer(source.GetLayer(position))
-            for position in range(source.GetLayerCount())
+            describe_layer(source.GetLayer(position)) for position in range(source.GetLayerCount())
         ]
     print(  # noqa: T201 - this program's answer
         json.dumps(

@@ -15,17 +15,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from libs.models.errors import ComputeUnavailable, SourceError
+from libs.models.errors import ComputeError, SourceError
 from libs.spatial_utils.child import ChildEnd, Limits, run_child
+from libs.spatial_utils.drivers import unknown_format
 from libs.spatial_utils.layers import SourceDescription
 
 DESCRIBE_PROGRAM = Path(__file__).with_name("describe_source.py")
 GDAL_PYTHON = "/usr/bin/python3"
-MAX_MESSAGE = 2000
+MAX_MESSAGE = 600
+NOT_EXECUTABLE = 127
 
 _ERROR_LINE = re.compile(r"^(?:ERROR \d+|FATAL|FAILURE):.*(?:\n(?!ERROR|Warning|FAILURE).+)?", re.M)
 _WARNING_LINE = re.compile(r"^Warning \d+: (.*)", re.M)
 _FORMAT_LINE = re.compile(r"^\s+(.+?) -[a-z, ]+- \(", re.M)
+_NOT_UTF8 = re.compile(r"Non UTF-8 content|invalid byte sequence for encoding")
+_FEATURE_NUMBER = re.compile(r"Unable to write feature (\d+)")
 _LOST_SERVER = re.compile(
     r"PQconnectdb failed|could not connect to server|server closed the connection|"
     r"connection to server|terminating connection|the database system is|no connection to the"
@@ -71,15 +75,13 @@ class Gdal:
 
         `env` may hold secrets: they are struck out of every message. Raises `SourceError` naming
         `file` and `layer` where it reports an error, crashes or takes too long, and
-        `ComputeUnavailable` where it was killed or lost its database.
+        `ComputeError` where it was killed or lost its database.
         """
         environment = {**_GDAL_ENV, "PATH": self._path(), "HOME": str(cwd), **(env or {})}
         try:
-            end = run_child(
-                [program, *args], env=environment, cwd=cwd, limits=self.limits
-            )
+            end = run_child([program, *args], env=environment, cwd=cwd, limits=self.limits)
         except FileNotFoundError as err:
-            raise ComputeUnavailable(
+            raise ComputeError(
                 "compute.no_gdal",
                 f"expected the program {err.filename}, found none on PATH.",
                 remedy="Install GDAL: apt-get install gdal-bin python3-gdal util-linux.",
@@ -101,7 +103,7 @@ class Gdal:
     ) -> SourceDescription:
         """Return what GDAL finds in the source at `path`, opened by one of `drivers` only.
 
-        Raises `SourceError` where none opens it or reading reports an error.
+        Raises `SourceError` where none knows the format, or reading reports an error.
         """
         args = ["-I", str(DESCRIBE_PROGRAM), str(path), ",".join(drivers)]
         if encoding:
@@ -111,11 +113,13 @@ class Gdal:
         )
         description = SourceDescription.model_validate(json.loads(answer.stdout))
         errors = [item.message for item in description.problems if item.is_error]
-        if errors or description.driver is None:
+        if not errors and description.driver is None:
+            raise unknown_format(file or path.name, "another format")
+        if errors:
             raise SourceError(
                 "source.unreadable",
                 f"expected a file that GDAL's {' or '.join(drivers)} driver can read, found: "
-                f"{_shorten('; '.join(errors) or 'another format')}.",
+                f"{_shorten('; '.join(errors))}.",
                 remedy="Check the file with ogrinfo, export it anew and drop it again.",
                 file=file,
             )
@@ -147,7 +151,7 @@ class Gdal:
         stderr: str,
         file: str | None,
         layer: str | None,
-    ) -> SourceError | ComputeUnavailable:
+    ) -> SourceError | ComputeError:
         name = Path(program).name
         said = _shorten("; ".join(errors) or stderr.strip() or "nothing on stderr")
         if end.timed_out:
@@ -160,14 +164,25 @@ class Gdal:
                 layer=layer,
             )
         if end.returncode == -signal.SIGKILL or _LOST_SERVER.search(stderr):
-            return ComputeUnavailable(
+            return ComputeError(
                 "compute.child_lost",
                 f"expected {name} to end by itself, found: {said} (exit {end.returncode}).",
                 remedy="Nothing to do: it is tried again. If it persists, see `doctor`.",
                 file=file,
                 layer=layer,
             )
-        if end.returncode < 0 or end.returncode == 127:
+        if _NOT_UTF8.search(stderr):
+            number = _FEATURE_NUMBER.search(stderr)
+            return SourceError(
+                "source.encoding",
+                "expected text in UTF-8 or in an encoding that the file or the manifest names, "
+                "found other bytes.",
+                remedy='Declare the encoding in the manifest: files[].encoding, e.g. "CP1252".',
+                file=file,
+                layer=layer,
+                row=int(number.group(1)) + 1 if number else None,
+            )
+        if end.returncode < 0 or end.returncode == NOT_EXECUTABLE:
             return SourceError(
                 "source.driver_crashed",
                 f"expected {name} to read the file within {self.limits.memory_bytes} bytes of "
@@ -200,5 +215,3 @@ def _without_secrets(text: str, secrets: Sequence[str]) -> str:
 
 def _shorten(text: str) -> str:
     return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}…"
-
-

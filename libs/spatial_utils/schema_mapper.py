@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from libs.models.errors import TerminalError
 
 PREFIX = "proc_"
+MAX_IDENTIFIER_BYTES = 63
 _RUN_ID = re.compile(r"[0-9a-z]+(?:-[0-9a-z]+)*")
 
 
@@ -27,7 +28,7 @@ class RunIdSchemaMapping:
         Raises `TerminalError` where the id could not be read back from the schema's name.
         """
         schema_name = PREFIX + run_id.replace("-", "_")
-        if not _RUN_ID.fullmatch(run_id) or len(schema_name) > 63:
+        if not _RUN_ID.fullmatch(run_id) or len(schema_name) > MAX_IDENTIFIER_BYTES:
             raise TerminalError(
                 "schema.invalid_run_id",
                 "expected a run id of lower-case letters, digits and single '-', at most 58 "

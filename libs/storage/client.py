@@ -16,7 +16,7 @@ from minio import Minio
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 
 from libs.models.config import MinIOSettings
-from libs.models.errors import StorageUnavailable
+from libs.models.errors import StorageError
 
 CHUNK_BYTES = 1024 * 1024
 MISSING_CODES = frozenset({"NoSuchKey", "NoSuchObject", "NotFound", "ResourceNotFound"})
@@ -51,13 +51,13 @@ def connect(settings: MinIOSettings) -> Minio:
 
 @contextmanager
 def translated(action: str) -> Iterator[None]:
-    """Turn the client's errors into `StorageUnavailable`, naming what was tried."""
+    """Turn the client's errors into `StorageError`, naming what was tried."""
     try:
         yield
     except (MinioException, urllib3.exceptions.HTTPError, OSError) as err:
         if isinstance(err, OSError) and err.filename is not None:
             raise
-        raise StorageUnavailable(
+        raise StorageError(
             "storage.unavailable",
             f"expected the S3 server to {action}, found: {_describe(err)}.",
             remedy="Check the S3 server and its credentials with `spatial-etl doctor`.",
@@ -104,11 +104,9 @@ def sha256_of_object(client: Minio, bucket: str, key: str) -> str:
     return digest.hexdigest()
 
 
-def stream(
-    client: Minio, bucket: str, key: str, *, etag: str | None = None
-) -> Iterator[bytes]:
+def stream(client: Minio, bucket: str, key: str, *, etag: str | None = None) -> Iterator[bytes]:
     """Yield an object's bytes; with `etag`, only while the object still is that one."""
-    headers = {"If-Match": etag} if etag else None
+    headers: dict[str, str | list[str] | tuple[str]] = {"If-Match": etag} if etag else {}
     with translated(f"read s3://{bucket}/{key}"):
         response = client.get_object(bucket, key, request_headers=headers)
         try:

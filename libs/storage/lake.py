@@ -12,7 +12,7 @@ from pathlib import Path
 from minio import Minio
 from minio.commonconfig import ComposeSource
 
-from libs.models.errors import FidelityError, StorageUnavailable
+from libs.models.errors import FidelityError, StorageError
 from libs.storage import client as s3
 
 
@@ -37,7 +37,7 @@ class Lake:
     def upload(self, path: Path, key: str) -> str:
         """Upload `path` to the new `key`, read it back, and return the sha256 hex of both.
 
-        Raises `FidelityError` where the key is taken by other bytes, `StorageUnavailable` where
+        Raises `FidelityError` where the key is taken by other bytes, `StorageError` where
         what was read back differs.
         """
         expected = sha256_of_file(path)
@@ -65,7 +65,7 @@ class Lake:
     def _verify(self, key: str, sha256: str) -> None:
         found = s3.sha256_of_object(self.client, self.bucket, key)
         if found != sha256:
-            raise StorageUnavailable(
+            raise StorageError(
                 "storage.corrupt_write",
                 f"expected s3://{self.bucket}/{key} to read back as sha256 {sha256}, "
                 f"found {found}.",

@@ -92,12 +92,13 @@ class LandingZone:
         with s3.translated(f"write s3://{self.bucket}/{key}"):
             self.client.fput_object(self.bucket, key, str(path), progress=progress)
 
-    def put_json(self, key: str, content: bytes) -> None:
-        """Write a JSON document to `key`."""
+    def put_json(self, key: str, content: bytes) -> str:
+        """Write a JSON document to `key` and return its etag."""
         with s3.translated(f"write s3://{self.bucket}/{key}"):
-            self.client.put_object(
+            written = self.client.put_object(
                 self.bucket, key, io.BytesIO(content), len(content), "application/json"
             )
+        return written.etag or ""
 
     def put_receipt(self, receipt: Receipt) -> str:
         """Write a receipt to its key and return that key."""

@@ -19,7 +19,7 @@ import pytest
 from services.local import bring_up
 from services.local.errors import StackError
 from services.local.layout import Layout
-from services.local.stack import ServiceStatus, stack_status, start_stack, stop_stack
+from services.local.stack import ServiceStatus, remove_stack, stack_status, start_stack, stop_stack
 from services.local.supervision import OWNER_VARIABLE
 
 RECOVERY_TIMEOUT_S = 60
@@ -42,7 +42,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     state_dir = tmp_path_factory.mktemp("stack") / "state"
     env = start_stack(state_dir, environ={})
     yield RunningStack(Layout.of(state_dir), env)
-    stop_stack(state_dir)
+    remove_stack(state_dir)
 
 
 def pids(layout: Layout) -> dict[str, int | None]:
@@ -167,8 +167,10 @@ def test_down_leaves_no_process_and_up_finds_the_data(tmp_path: Path) -> None:
         again = start_stack(state_dir, only={"postgis", "s3", "mongo"}, environ={})
         assert again == env
     finally:
-        stop_stack(state_dir)
+        remove_stack(state_dir)
     assert processes_of(layout) == []
+    assert not state_dir.exists()
+    assert not layout.postgres_root().exists()
 
 
 def test_a_server_that_is_given_but_absent_is_named(

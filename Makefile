@@ -1,0 +1,38 @@
+# Every target first installs what is missing, which takes a fraction of a second when nothing is.
+SHELL := /bin/sh
+PYTHON := .venv/bin/python
+.DEFAULT_GOAL := help
+.PHONY: help bootstrap demo up down status test check fix bench
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
+
+bootstrap: ## install what is missing: Debian packages, uv, the Python environment
+	@services/local/bootstrap.sh
+
+demo: up ## start the stack, drop sample data, and follow it to the published dataset
+	@$(PYTHON) -m services.local.demo
+
+up: bootstrap ## start the stack without containers and wait until it is healthy
+	@$(PYTHON) -m services.local up
+
+down: bootstrap ## end what `make up` started; data stays
+	@$(PYTHON) -m services.local down
+
+status: bootstrap ## show each service: state, process, health, address
+	@$(PYTHON) -m services.local status
+
+test: bootstrap ## run every test, on a stack of their own
+	@$(PYTHON) -m pytest
+
+check: bootstrap ## lint, formatting and types, changing nothing
+	@.venv/bin/ruff check
+	@.venv/bin/ruff format --check
+	@.venv/bin/mypy
+
+fix: bootstrap ## correct what the linter and the formatter can
+	@.venv/bin/ruff check --fix
+	@.venv/bin/ruff format
+
+bench: bootstrap ## measure the pipeline against its last numbers
+	@$(PYTHON) -m tests.benchmarks

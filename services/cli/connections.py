@@ -1,0 +1,80 @@
+"""The servers a command talks to, connected when it asks for them.
+
+What belongs here: settings turned into the domain's storage and ledger. What does not: finding the
+settings (`services.cli.settings`), asking servers how they are (`services.cli.doctor`).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import click
+
+from libs.ledger import connection
+from libs.ledger.catalog import Catalog
+from libs.ledger.ledger import Ledger
+from libs.models.config import MinIOSettings, MongoSettings, ServiceSettings
+from libs.pipeline.clients import storage
+from libs.storage.lake import Lake
+from libs.storage.landing import LandingZone
+from services.cli.exits import CliUsageError
+from services.cli.settings import Environment, current_environment
+
+LEDGER_TIMEOUT_MS = 5000
+
+
+@dataclass(frozen=True)
+class Connections:
+    """Storage and ledger under the settings of `environment`."""
+
+    environment: Environment
+
+    @cached_property
+    def service(self) -> ServiceSettings:
+        """Settings of the service itself."""
+        return self.environment.build(ServiceSettings)
+
+    @cached_property
+    def landing(self) -> LandingZone:
+        """The landing zone."""
+        return self._storage[0]
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The lake."""
+        return self._storage[1]
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """Drops."""
+        return self._ledger[0]
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """Versions."""
+        return self._ledger[1]
+
+    @cached_property
+    def _storage(self) -> tuple[LandingZone, Lake]:
+        settings = self.environment.build(MinIOSettings)
+        try:
+            return storage(settings)
+        except ValueError as err:
+            raise CliUsageError(
+                "settings.invalid",
+                f"expected MINIO_ENDPOINT to be host:port, found: {err}.",
+                remedy="Set it without http:// and without a path.",
+            ) from err
+
+    @cached_property
+    def _ledger(self) -> tuple[Ledger, Catalog]:
+        settings = self.environment.build(MongoSettings)
+        with connection.translated("be reached at MONGO_URI"):
+            database = connection.connect(settings, timeout_ms=LEDGER_TIMEOUT_MS)
+        return Ledger(database), Catalog(database)
+
+
+def connections(context: click.Context) -> Connections:
+    """Return the connections of a command; nothing is sent until they are used."""
+    env_file: Path | None = context.obj
+    return Connections(current_environment(env_file))

@@ -1,0 +1,66 @@
+"""Clients of the real servers, with buckets and a ledger database that no daemon watches."""
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from minio import Minio
+from pymongo import MongoClient
+
+from libs.compute.postgis import PostGIS
+from libs.ledger import connection
+from libs.ledger.catalog import Catalog
+from libs.ledger.ledger import Ledger
+from libs.models.config import MinIOSettings, MongoSettings, PostGISSettings, ServiceSettings
+from libs.pipeline.clients import gdal, storage
+from libs.pipeline.workbench import Clients
+from tests.integration.line import Line
+from tests.support import LandingUser
+
+LANDING, LAKE = "it-landing", "it-lake"
+
+
+@pytest.fixture
+def clients(
+    environment: dict[str, str],
+    s3_client: Minio,
+    mongo_client: MongoClient[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Clients]:
+    """Return clients over an empty landing zone and an empty ledger."""
+    database = f"test_{uuid.uuid4().hex[:12]}"
+    monkeypatch.setenv("MINIO_LANDING_BUCKET", LANDING)
+    monkeypatch.setenv("MINIO_LAKE_BUCKET", LAKE)
+    monkeypatch.setenv("MONGO_DATABASE", database)
+    for bucket in (LANDING, LAKE):
+        if not s3_client.bucket_exists(bucket):
+            s3_client.make_bucket(bucket)
+    landing, lake = storage(MinIOSettings())
+    ledger_database = connection.connect(MongoSettings())
+    connection.ensure_indexes(ledger_database)
+    yield Clients(
+        settings=ServiceSettings(),
+        landing=landing,
+        lake=lake,
+        ledger=Ledger(ledger_database),
+        catalog=Catalog(ledger_database),
+        postgis=PostGIS(PostGISSettings()),
+        gdal=gdal(ServiceSettings()),
+    )
+    ledger_database.client.close()
+    mongo_client.drop_database(database)
+    for item in s3_client.list_objects(LANDING, recursive=True):
+        s3_client.remove_object(LANDING, item.object_name)
+
+
+@pytest.fixture
+def own_user(clients: Clients) -> LandingUser:
+    """A user of the landing zone of `clients`."""
+    return LandingUser(clients.landing.client, clients.landing.bucket)
+
+
+@pytest.fixture
+def line(clients: Clients, own_user: LandingUser) -> Line:
+    """The seven phases without Dagster."""
+    return Line(clients, own_user)
