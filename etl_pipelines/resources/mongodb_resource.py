@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dagster import ConfigurableResource
+from dagster import ConfigurableResource, InitResourceContext
 from pydantic import PrivateAttr
 
 from libs.ledger.catalog import Catalog
@@ -18,6 +18,11 @@ class MongoDBResource(ConfigurableResource[Any]):
     """The source of truth: drops, attempts, dataset versions, lineage."""
 
     _pair: tuple[Ledger, Catalog] | None = PrivateAttr(default=None)
+
+    def teardown_after_execution(self, _context: InitResourceContext) -> None:
+        """Close the connection at the end of a run or a tick."""
+        if self._pair is not None:
+            self._pair[0].database.client.close()
 
     def get_ledger(self) -> Ledger:
         """Return the drops and attempts."""

@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager
 from typing import Any
 
-from dagster import ConfigurableResource
+from dagster import ConfigurableResource, InitResourceContext
 from pydantic import PrivateAttr
 from sqlalchemy import Engine
 
@@ -18,6 +18,11 @@ class PostGISResource(ConfigurableResource[Any]):
 
     _postgis: PostGIS | None = PrivateAttr(default=None)
 
+    def teardown_after_execution(self, _context: InitResourceContext) -> None:
+        """Close the connections at the end of a run or a tick."""
+        if self._postgis is not None:
+            self._postgis.engine.dispose()
+
     def get_postgis(self) -> PostGIS:
         """Return the compute database."""
         if self._postgis is None:
@@ -25,7 +30,9 @@ class PostGISResource(ConfigurableResource[Any]):
         return self._postgis
 
     def get_engine(self) -> Engine:
-        """Return the pooled SQLAlchemy engine."""
+        """Return the pooled SQLAlchemy engine; reflected tables have GeoAlchemy2's types."""
+        import geoalchemy2  # noqa: F401 - registers the types
+
         return self.get_postgis().engine
 
     def ephemeral_schema(self, run_id: str) -> AbstractContextManager[str]:

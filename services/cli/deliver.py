@@ -51,9 +51,7 @@ def deliver(landing: LandingZone, drop: Drop, *, is_replacing: bool) -> Dropped:
     return Dropped(drop, etag, receipt.etag if receipt else None)
 
 
-def _same_waiting(
-    landing: LandingZone, drop: Drop, *, is_replacing: bool
-) -> ObjectInfo | None:
+def _same_waiting(landing: LandingZone, drop: Drop, *, is_replacing: bool) -> ObjectInfo | None:
     waiting = landing.stat(drop.key)
     if waiting is None or is_replacing:
         return None

@@ -53,6 +53,8 @@ class Drop:
     manifest: Manifest
     content: bytes
     uploads: tuple[Upload, ...]
+    left_out: tuple[Path, ...] = ()
+    """Parts of a shapefile that lie beside it and are not named by the manifest."""
 
     @property
     def key(self) -> str:
@@ -155,11 +157,13 @@ def drop_from_manifest(path: Path, files: Sequence[Path], *, bucket: str) -> Dro
     by_name: dict[str, list[ManifestFile]] = {}
     for entry in manifest.files:
         by_name.setdefault(entry.name, []).append(entry)
-    companions = [item for item in with_companions(files) if item.name in by_name]
-    paths = list(dict.fromkeys([*files, *companions]))
+    companions = [item for item in with_companions(files) if item not in files]
+    named = [item for item in companions if item.name in by_name]
+    paths = [*dict.fromkeys(files), *named]
     _refuse_same_names(paths)
     uploads = tuple(Upload(item, _key_named(item, by_name)) for item in paths)
-    return Drop(document, manifest, content, uploads)
+    left_out = tuple(item for item in companions if item not in named)
+    return Drop(document, manifest, content, uploads, left_out)
 
 
 def _key_named(path: Path, by_name: dict[str, list[ManifestFile]]) -> str:

@@ -160,7 +160,7 @@ class Teller:
         self.status = drop.status
         if drop.status == "publishing":
             self._tell_phases(drop)
-        if drop.is_active:
+        if drop.is_active and not _is_published(drop):
             self.once(_status_text(drop))
         self._tell_phases(drop)
 
@@ -173,6 +173,11 @@ class Teller:
                     break
                 say(f"  {phase_line(phase, is_over=is_over)}")
                 self._phases_told[attempt.number] = self._phases_told.get(attempt.number, 0) + 1
+
+
+def _is_published(drop: DropRecord) -> bool:
+    phases = drop.current.phases if drop.current else ()
+    return drop.status == "publishing" and bool(phases) and phases[-1].seconds is not None
 
 
 def _status_text(drop: DropRecord) -> str:
@@ -207,5 +212,3 @@ def read_receipt(landing: LandingZone, manifest_key: str) -> Receipt | None:
         return None
     content = b"".join(s3.stream(landing.client, landing.bucket, key))
     return Receipt.model_validate_json(content)
-
-

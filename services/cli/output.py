@@ -30,22 +30,25 @@ def say(text: str) -> None:
 
 def say_reason(reason: Reason) -> None:
     """Print why something was not done to stderr."""
-    say("\n".join([f"error: {reason.code}", *reason_lines(reason)]))
+    (_, code), *pairs = reason_pairs(reason)
+    say("\n".join([f"error: {code}", *fields(pairs)]))
 
 
-def reason_lines(reason: Reason) -> list[str]:
-    """Return place, message and remedy, indented and aligned."""
-    place = ", ".join(
-        text
-        for text, value in (
-            (f"{reason.file}", reason.file),
-            (f"layer {reason.layer}", reason.layer),
-            (f"row {reason.row}", reason.row),
-        )
-        if value is not None
+def reason_pairs(reason: Reason) -> list[tuple[str, str]]:
+    """Return code, place, message and remedy with their names."""
+    parts = (
+        reason.file,
+        f"layer {reason.layer}" if reason.layer is not None else None,
+        f"row {reason.row}" if reason.row is not None else None,
     )
-    rows = [("where", place)] if place else []
-    return fields([*rows, ("found", reason.message), ("remedy", reason.remedy)])
+    place = ", ".join(part for part in parts if part)
+    pairs = [
+        ("code", reason.code),
+        ("where", place),
+        ("what", reason.message),
+        ("remedy", reason.remedy),
+    ]
+    return [(name, value) for name, value in pairs if value]
 
 
 def print_json(document: Json) -> None:

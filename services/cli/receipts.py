@@ -5,41 +5,36 @@ What belongs here: rendering that `submit`, `explain` and `show` share. What doe
 
 from collections.abc import Iterable, Mapping
 
-from libs.models.errors import Reason
 from libs.models.receipt import PhaseRecord, Receipt
 from libs.models.version import TableVersion, Warn
-from services.cli.output import clean, fields, moment, reason_lines, size, span, table
+from services.cli.output import clean, fields, moment, reason_pairs, size, span, table
 
 SHORT_HASH = 12
 
 
 def receipt_lines(receipt: Receipt, lake_bucket: str) -> list[str]:
     """Return an answer: what was published, or why nothing was."""
-    lines = [headline(receipt)]
+    took = (receipt.answered_at - receipt.received_at).total_seconds()
+    pairs = [("answered", f"{moment(receipt.answered_at)}, after {span(max(took, 0))}")]
     if receipt.note:
-        lines += fields([("note", receipt.note)])
+        pairs.append(("note", receipt.note))
     if receipt.reason:
-        lines += refusal_lines(receipt.reason)
-    lines += file_lines(receipt.tables, lake_bucket)
-    lines += warning_lines(receipt.warnings)
+        pairs += reason_pairs(receipt.reason)
     if receipt.run_url:
-        lines += fields([("run", receipt.run_url)])
-    return lines
+        pairs.append(("run", receipt.run_url))
+    return [
+        headline(receipt),
+        *fields(pairs),
+        *file_lines(receipt.tables, lake_bucket),
+        *warning_lines(receipt.warnings),
+    ]
 
 
 def headline(receipt: Receipt) -> str:
     """Return the status and the version or dataset it is about."""
     name = receipt.dataset_id or receipt.batch_id or receipt.manifest
-    if receipt.version is not None:
-        name = f"{name}@{receipt.version}"
-    took = (receipt.answered_at - receipt.received_at).total_seconds()
-    return clean(f"{receipt.status} {name}, answered {moment(receipt.answered_at)} "
-                 f"after {span(max(took, 0))}")  # fmt: skip
-
-
-def refusal_lines(reason: Reason) -> list[str]:
-    """Return code, place, message and remedy."""
-    return [*fields([("code", reason.code)]), *reason_lines(reason)]
+    version = f"@{receipt.version}" if receipt.version is not None else ""
+    return clean(f"{receipt.status} {name}{version}")
 
 
 def file_lines(tables: Iterable[TableVersion], lake_bucket: str) -> list[str]:
@@ -70,7 +65,7 @@ def phase_line(phase: PhaseRecord, *, is_over: bool) -> str:
     if phase.seconds is not None:
         took = f"{phase.seconds:.2f} s"
     else:
-        took = "did not end" if is_over else "runs"
+        took = "stopped" if is_over else "runs"
     return clean(f"{phase.name:9}  {took:>9}  {facts_text(phase.facts)}".rstrip())
 
 

@@ -93,9 +93,7 @@ def load_environment(env_file: Path | None, environ: Mapping[str, str]) -> Envir
     `SPATIAL_ETL_ENV_FILE` names, else `.local/stack.env` of the current directory or of the
     checkout, goes after it.
     """
-    given = {
-        name: value for name, value in environ.items() if name.startswith(PREFIXES) and value
-    }
+    given = {name: value for name, value in environ.items() if name.startswith(PREFIXES) and value}
     if env_file is not None:
         return Environment(given | read_env_file(env_file), (str(env_file), "the environment"))
     path = _default_env_file(environ)
@@ -144,9 +142,7 @@ def _default_env_file(environ: Mapping[str, str]) -> Path | None:
     named = environ.get(ENV_FILE_VARIABLE)
     if named:
         return Path(named)
-    return next(
-        (path for folder in _folders() if (path := folder / STACK_ENV).is_file()), None
-    )
+    return next((path for folder in _folders() if (path := folder / STACK_ENV).is_file()), None)
 
 
 def _folders() -> tuple[Path, ...]:

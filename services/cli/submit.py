@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import click
 
+from libs.models.errors import TransientError
 from libs.models.manifest import Intent, OutputFormat
 from services.cli.connections import connections
 from services.cli.deliver import deliver
@@ -63,6 +64,7 @@ FILE_FACTS = ("crs", "layer", "table", "encoding")
 @click.pass_context
 def submit(
     context: click.Context,
+    /,
     files: tuple[Path, ...],
     manifest: Path | None,
     replace: bool,
@@ -88,6 +90,10 @@ def submit(
         raise click.UsageError("--timeout goes with --wait.")
     servers = connections(context)
     drop = _drop(files, manifest, described, servers.landing.bucket)
+    if wait:
+        servers.ledger.find(limit=1)  # A ledger that is down is told before anything is dropped.
+    for path in drop.left_out:
+        say(f"{path} is not named by the manifest: not uploaded")
     dropped = deliver(servers.landing, drop, is_replacing=replace)
     batch_id = drop.manifest.batch_id
     if not wait:
@@ -97,7 +103,11 @@ def submit(
         else:
             print_lines([batch_id])
         return 0
-    receipt = follow(servers, dropped, timeout_s=timeout)
+    try:
+        receipt = follow(servers, dropped, timeout_s=timeout)
+    except (TransientError, KeyboardInterrupt):
+        say(f"the drop goes on: spatial-etl explain {batch_id}")
+        raise
     if as_json:
         print_json(receipt.model_dump(mode="json"))
     else:

@@ -37,14 +37,17 @@ class Program:
     is_stopped_as_group: bool = False
 
 
-def programs(layout: Layout, plan: Plan) -> dict[str, Program]:
-    """Return the processes of the services that are not given from outside, by name."""
+def programs(layout: Layout, plan: Plan, definitions: str) -> dict[str, Program]:
+    """Return the processes of the services that are not given from outside, by name.
+
+    `definitions` is the module that the code server loads.
+    """
     every = (
         _postgres("postgis", layout, plan),
         _postgres("dagster-postgres", layout, plan),
         _s3(layout, plan),
         Program("mongo", mongo_command(layout, plan.ports["mongo"], has_users=True)),
-        _user_code(plan),
+        _user_code(plan, definitions),
         Program("webserver", _webserver_command(plan), start_s=5),
         Program("daemon", _dagster("dagster-daemon", "run", "-w", str(WORKSPACE)), start_s=5),
     )
@@ -168,7 +171,7 @@ def _s3(layout: Layout, plan: Plan) -> Program:
     )
 
 
-def _user_code(plan: Plan) -> Program:
+def _user_code(plan: Plan, definitions: str) -> Program:
     """Return the code server.
 
     `dagster api grpc` and not `dagster code-server start`: the latter is a proxy before the same
@@ -179,7 +182,7 @@ def _user_code(plan: Plan) -> Program:
     return Program(
         "user-code",
         _dagster(
-            *("dagster", "api", "grpc", "-m", "etl_pipelines.definitions"),
+            *("dagster", "api", "grpc", "-m", definitions),
             *("--host", LOOPBACK, "--port", port, "--use-python-environment-entry-point"),
         ),
         stop_wait_s=30,

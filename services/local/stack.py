@@ -55,13 +55,15 @@ def start_stack(
     ports: Ports = "free",
     only: Collection[str] | None = None,
     environ: Mapping[str, str] | None = None,
+    definitions: str = "etl_pipelines.definitions",
     say: Callable[[str], None] = lambda _message: None,
 ) -> dict[str, str]:
     """Start what does not run yet, wait until all is healthy, and return the stack's settings.
 
     `only` names the services to start; all of them by default. `environ` (`os.environ` by default)
-    may give endpoints of servers to use in place of our own. `say` hears of progress. Raises
-    StackError; a stack that this call began is then ended again.
+    may give endpoints of servers to use in place of our own. `definitions` is the module that the
+    code server loads. `say` hears of progress. Raises StackError; a stack that this call began is
+    then ended again.
     """
     environ = os.environ if environ is None else environ
     layout = Layout.of(state_dir)
@@ -71,7 +73,7 @@ def start_stack(
         is_new = not supervisor.is_running()
         try:
             if is_new:
-                plan = _launch(layout, supervisor, ports, environ, say)
+                plan = _launch(layout, supervisor, ports, environ, definitions, say)
             else:
                 plan = _running_plan(layout, environ)
             wanted = _wanted(_services(layout, plan, supervisor), only)
@@ -133,6 +135,7 @@ def _launch(
     supervisor: Supervisor,
     ports: Ports,
     environ: Mapping[str, str],
+    definitions: str,
     say: Callable[[str], None],
 ) -> Plan:
     strays = end_strays(layout)
@@ -146,7 +149,7 @@ def _launch(
     plan = make_plan(layout, chosen, given, environ)
     save_plan(layout, plan)
     shutil.copy(CHECKOUT / "services" / "dagster" / "dagster.yaml", layout.dagster_home)
-    layout.supervisor_conf.write_text(supervisor_conf(layout, programs(layout, plan)))
+    layout.supervisor_conf.write_text(supervisor_conf(layout, programs(layout, plan, definitions)))
     signing_key = load_secrets(layout.secrets)["s3_signing_key"]
     supervisor.launch(child_environment(os.environ, plan) | {"SEAWEED_SIGNING_KEY": signing_key})
     return plan

@@ -32,19 +32,19 @@ def plan(layout: Layout) -> Plan:
 
 
 def test_configuration_holds_no_secret(layout: Layout, plan: Plan) -> None:
-    conf = supervisor_conf(layout, programs(layout, plan))
+    conf = supervisor_conf(layout, programs(layout, plan, "etl_pipelines.definitions"))
     assert not [name for name, value in load_secrets(layout.secrets).items() if value in conf]
 
 
 def test_configuration_keeps_a_path_whole(layout: Layout, plan: Plan) -> None:
     parser = configparser.RawConfigParser()
-    parser.read_string(supervisor_conf(layout, programs(layout, plan)))
+    parser.read_string(supervisor_conf(layout, programs(layout, plan, "etl_pipelines.definitions")))
     command = parser["program:mongo"]["command"]
     assert f"'{layout.mongo_dir}'".replace("%", "%%") in command
 
 
 def test_every_address_is_loopback(layout: Layout, plan: Plan) -> None:
-    for program in programs(layout, plan).values():
+    for program in programs(layout, plan, "etl_pipelines.definitions").values():
         if program.name != "daemon":
             assert LOOPBACK in " ".join(program.command), program.name
 

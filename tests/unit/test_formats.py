@@ -1,0 +1,129 @@
+"""Drivers and column types: tables that must agree with each other."""
+
+from typing import get_args
+
+import pytest
+
+from libs.compute.geoparquet import arrow_type
+from libs.models.errors import SourceError
+from libs.models.manifest import OutputFormat
+from libs.spatial_utils.column_types import OGR_TYPES, POSTGRES_TYPES, from_ogr, from_postgres
+from libs.spatial_utils.drivers import (
+    OUTPUT_DRIVERS,
+    OUTPUT_SUFFIXES,
+    SHAPEFILE_COMPANIONS,
+    SHAPEFILE_REQUIRED,
+    VECTOR_DRIVERS,
+    driver_of,
+    shapefile_stem,
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "declared", "expected"),
+    [
+        ("roads.gpkg", None, "GPKG"),
+        ("ROADS.SHP", None, "ESRI Shapefile"),
+        ("a.b.GeoJSON", None, "GeoJSON"),
+        ("roads.json", None, "GeoJSON"),
+        ("roads.ndjson", None, "GeoJSONSeq"),
+        ("roads.fgb", None, "FlatGeobuf"),
+        ("track.gpx", None, "GPX"),
+        ("roads", None, None),
+        ("roads.zip", None, None),
+        ("roads.vrt", None, None),
+        ("gpkg", None, None),
+        ("roads.bin", "gpkg", "GPKG"),
+        ("roads.gpkg", "geojson", "GeoJSON"),
+        ("roads.txt", "esri shapefile", "ESRI Shapefile"),
+    ],
+)
+def test_the_driver_is_the_declared_one_or_that_of_the_suffix(
+    name: str, declared: str | None, expected: str | None
+) -> None:
+    assert driver_of(name, declared) == expected
+
+
+@pytest.mark.parametrize("declared", ["VRT", "OGR_VRT", "PostgreSQL", "CSV", "", "GPKG,VRT"])
+def test_a_driver_off_the_allow_list_is_refused_and_the_known_are_named(declared: str) -> None:
+    with pytest.raises(SourceError) as caught:
+        driver_of("roads.gpkg", declared)
+    assert caught.value.reason.code == "source.unknown_format"
+    for driver in VECTOR_DRIVERS:
+        assert driver in caught.value.reason.message
+
+
+def test_no_suffix_has_two_drivers() -> None:
+    suffixes = [suffix for driver in VECTOR_DRIVERS.values() for suffix in driver]
+    assert len(suffixes) == len(set(suffixes))
+
+
+def test_no_driver_that_follows_references_is_allowed() -> None:
+    assert {"OGR_VRT", "VRT", "PostgreSQL", "WFS", "HTTP", "CSV"}.isdisjoint(VECTOR_DRIVERS)
+
+
+def test_every_output_has_a_suffix_and_every_one_of_gdals_is_read_back() -> None:
+    assert set(get_args(OutputFormat)) <= set(OUTPUT_SUFFIXES)
+    assert set(OUTPUT_DRIVERS.values()) <= set(VECTOR_DRIVERS)
+    assert set(OUTPUT_SUFFIXES) - set(OUTPUT_DRIVERS) == {"geoparquet", "parquet"}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a/roads.shp", "a/roads"),
+        ("Roads.SHP", "Roads"),
+        ("roads.shp.xml", "roads"),
+        ("roads.v2.dbf", "roads.v2"),
+        ("roads.cpg", "roads"),
+        ("roads.gpkg", None),
+        ("roads", None),
+    ],
+)
+def test_the_stem_of_a_shapefile(name: str, expected: str | None) -> None:
+    assert shapefile_stem(name) == expected
+
+
+def test_what_a_shapefile_requires_is_a_companion() -> None:
+    assert set(SHAPEFILE_REQUIRED) <= set(SHAPEFILE_COMPANIONS)
+
+
+@pytest.mark.parametrize("name", sorted(set(OGR_TYPES.values())))
+def test_every_type_that_is_read_can_be_held_and_written(name: str) -> None:
+    assert from_postgres(POSTGRES_TYPES[name]) == name
+    assert arrow_type(name) is not None
+
+
+def test_every_type_that_is_held_can_be_read() -> None:
+    assert set(POSTGRES_TYPES) == set(OGR_TYPES.values())
+    assert len(set(POSTGRES_TYPES.values())) == len(POSTGRES_TYPES)
+
+
+def test_every_list_has_the_type_of_its_elements() -> None:
+    for (ogr, subtype), name in OGR_TYPES.items():
+        if ogr.endswith("List"):
+            assert name == f"{OGR_TYPES[ogr.removesuffix('List'), subtype]}[]"
+            assert POSTGRES_TYPES[name] == f"{POSTGRES_TYPES[name.removesuffix('[]')]}[]"
+
+
+@pytest.mark.parametrize(
+    ("ogr", "subtype", "expected"),
+    [
+        ("String", "None", "text"),
+        ("Integer", "Boolean", "boolean"),
+        ("DateTime", "None", "timestamptz"),
+        ("Integer64List", "None", "bigint[]"),
+        ("WideString", "None", None),
+        ("String", "Unheard", None),
+    ],
+)
+def test_an_ogr_type_has_our_name(ogr: str, subtype: str, expected: str | None) -> None:
+    assert from_ogr(ogr, subtype) == expected
+
+
+@pytest.mark.parametrize(
+    ("postgres", "expected"),
+    [("character varying", "text"), ("double precision", "double"), ("geometry", None)],
+)
+def test_a_postgres_type_has_our_name(postgres: str, expected: str | None) -> None:
+    assert from_postgres(postgres) == expected
