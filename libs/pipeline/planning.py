@@ -50,6 +50,7 @@ def plan_tables(
     for name in names:
         members = tuple(source for source in sources if source.table == name)
         geometry = _plan_geometry(name, members, warnings)
+        warnings += _zone_warnings(name, members)
         plans.append(
             TablePlan(
                 name=name,
@@ -262,6 +263,19 @@ def _common_type(names: set[str]) -> str:
         if names == {name, f"Multi{name}"}:
             return f"Multi{name}"
     return "Geometry"
+
+
+def _zone_warnings(name: str, members: Sequence[SourceLayer]) -> list[Warn]:
+    times = {column.name for m in members for column in m.columns if column.type == "timestamptz"}
+    if not times:
+        return []
+    return [
+        Warn(
+            code="column.zone_assumed",
+            message=f"Table {name!r}: times without a time zone in {', '.join(sorted(times))} are "
+            "taken as UTC; those with one keep their instant.",
+        )
+    ]
 
 
 def _geometry_warnings(name: str, member: SourceLayer, plan: GeometryPlan) -> list[Warn]:
