@@ -9,7 +9,7 @@ from collections.abc import Callable
 from libs.compute.measure import duplicate_keys
 from libs.models.errors import ContractError
 from libs.models.manifest import Manifest
-from libs.pipeline.state import Transformed, TransformedTable
+from libs.pipeline.state import Transformed, TransformedRows, TransformedTable
 from libs.pipeline.workbench import Workbench
 from libs.spatial_utils.crs import parse_crs
 
@@ -47,19 +47,17 @@ def _promises(manifest: Manifest) -> list[Promise]:
 def _breach(code: str, table: TransformedTable, message: str) -> ContractError:
     return ContractError(
         f"contract.{code}",
-        f"Table {table.plan.name!r}: {message}",
+        f"Table {table.name!r}: {message}",
         remedy="Correct the data, or the manifest's contract where it asks too much.",
-        file=table.plan.sources[0].file,
-        layer=table.plan.sources[0].layer.name,
+        file=table.file,
+        layer=table.layer,
     )
 
 
 def _crs(_: Workbench, manifest: Manifest, table: TransformedTable) -> None:
     wanted = parse_crs(manifest.contract.crs or "")
-    if table.plan.crs and not table.plan.crs.equals(wanted):
-        raise _breach(
-            "crs", table, f"expected {wanted.short_name}, found {table.plan.crs.short_name}."
-        )
+    if table.crs and not table.crs.equals(wanted):
+        raise _breach("crs", table, f"expected {wanted.short_name}, found {table.crs.short_name}.")
 
 
 def _bbox(_: Workbench, manifest: Manifest, table: TransformedTable) -> None:
@@ -78,7 +76,7 @@ def _bbox(_: Workbench, manifest: Manifest, table: TransformedTable) -> None:
 
 def _geometry_types(_: Workbench, manifest: Manifest, table: TransformedTable) -> None:
     wanted = manifest.geometry_types or ()
-    if table.plan.geometry is None:
+    if table.crs is None:
         raise _breach("geometry_types", table, f"expected {', '.join(wanted)}, found no geometry.")
     found = {name.partition(" ")[0] for name in table.facts.geometry_types}
     wrong = sorted(found - set(wanted))
@@ -92,7 +90,7 @@ def _geometry_types(_: Workbench, manifest: Manifest, table: TransformedTable) -
 
 
 def _columns(_: Workbench, manifest: Manifest, table: TransformedTable) -> None:
-    found = {column.name: column.type for column in table.plan.columns}
+    found = {column.name: column.type for column in table.columns}
     wrong = [
         f"{name} {kind} (found {found.get(name, 'no such column')})"
         for name, kind in (manifest.contract.columns or {}).items()
@@ -103,7 +101,9 @@ def _columns(_: Workbench, manifest: Manifest, table: TransformedTable) -> None:
 
 
 def _key(bench: Workbench, manifest: Manifest, table: TransformedTable) -> None:
-    names = [column.name for column in table.plan.columns]
+    if not isinstance(table, TransformedRows):
+        raise _breach("key", table, "expected rows with a key, found none.")
+    names = [column.name for column in table.columns]
     key = manifest.contract.key or ()
     missing = [name for name in key if name not in names]
     if missing:
@@ -111,7 +111,7 @@ def _key(bench: Workbench, manifest: Manifest, table: TransformedTable) -> None:
             "key", table, f"expected key column {', '.join(missing)}, found {', '.join(names)}."
         )
     positions = tuple(names.index(name) for name in key)
-    rows, examples = duplicate_keys(bench.clients.postgis, bench.schema, table.name, positions)
+    rows, examples = duplicate_keys(bench.clients.postgis, bench.schema, table.table, positions)
     if rows:
         raise _breach(
             "key",

@@ -9,7 +9,8 @@ What belongs here: uploading, numbering, committing. What does not: telling the 
 
 from libs.ledger.ledger import now
 from libs.models.errors import SupersededError
-from libs.models.version import Hops, Output, SourceRef, SourceRows, TableVersion, Version, Warn
+from libs.models.version import Output, TableVersion, Version, Warn
+from libs.pipeline.kinds.registry import kind_of
 from libs.pipeline.state import Dumped, DumpedFile, DumpedTable, Intake, Published
 from libs.pipeline.workbench import Workbench
 from libs.spatial_utils.drivers import OUTPUT_SUFFIXES
@@ -38,7 +39,7 @@ def publish(bench: Workbench, dumped: Dumped) -> Published:
             run_id=intake.run_id,
             attempt=intake.attempt,
             content_hash=fetched.content_hash,
-            kind="vector",
+            kind=kind_of(intake.manifest.intent).name,
             tables=tables,
             inputs=fetched.inputs,
             metadata=intake.manifest.metadata,
@@ -73,30 +74,10 @@ def all_warnings(dumped: Dumped) -> tuple[Warn, ...]:
 
 def _upload(bench: Workbench, intake: Intake, number: int, table: DumpedTable) -> TableVersion:
     prefix = version_prefix(intake.dataset_id, number, bench.run_id)
-    transformed = table.table
-    plan, facts = transformed.plan, transformed.facts
-    sources = tuple(
-        SourceRows(file=source.file, layer=source.layer.name, rows=source.layer.rows)
-        for source in plan.sources
+    outputs = tuple(
+        _upload_file(bench, f"{prefix}{table.table.name}", file) for file in table.files
     )
-    return TableVersion(
-        name=plan.name,
-        rows=facts.rows,
-        columns=plan.columns,
-        geometry_types=facts.geometry_types,
-        crs=plan.crs.name if plan.crs else None,
-        bbox=facts.bbox,
-        source=SourceRef(file=sources[0].file, layer=sources[0].layer),
-        sources=sources,
-        transformations=transformed.transformations,
-        hops=Hops(
-            read=sum(source.rows for source in sources),
-            loaded=sum(transformed.loaded.loaded_rows),
-            transformed=facts.rows,
-            written={file.format: file.rows for file in table.files},
-        ),
-        outputs=tuple(_upload_file(bench, f"{prefix}{plan.name}", file) for file in table.files),
-    )
+    return kind_of(intake.manifest.intent).describe(table, outputs)
 
 
 def _upload_file(bench: Workbench, stem: str, file: DumpedFile) -> Output:

@@ -6,6 +6,7 @@ come about (one module a phase).
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 from libs.compute.measure import TableFacts
 from libs.compute.tables import GeometryPlan, TableShape
@@ -13,7 +14,6 @@ from libs.ledger.records import Delivery, FileClaim
 from libs.models.manifest import Manifest, ManifestFile
 from libs.models.version import Column, InputFile, Transformation, Version, Warn
 from libs.spatial_utils.crs import Crs
-from libs.spatial_utils.layers import Layer
 
 Facts = dict[str, int | float | str]
 
@@ -80,27 +80,51 @@ class Fetched:
         }
 
 
+class TableSource(Protocol):
+    """Where rows of a table come from, as it was found before anything was loaded."""
+
+    @property
+    def file(self) -> str:
+        """The file as a user knows it."""
+
+    @property
+    def layer_name(self) -> str:
+        """The layer, sheet or table in it."""
+
+    @property
+    def rows(self) -> int:
+        """Rows read."""
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Its columns."""
+
+    @property
+    def has_geometry(self) -> bool:
+        """Whether it has a geometry column."""
+
+    @property
+    def null_geometries(self) -> int:
+        """Rows without geometry; 0 where there is no geometry column."""
+
+    @property
+    def crs(self) -> Crs | None:
+        """The CRS of its geometries."""
+
+    @property
+    def is_swapped(self) -> bool:
+        """Whether its coordinates stand in lat, lon order."""
+
+
+SourceT_co = TypeVar("SourceT_co", bound=TableSource, covariant=True)
+
+
 @dataclass(frozen=True)
-class SourceLayer:
-    """A layer of a fetched file, and the table it goes to."""
-
-    path: Path
-    driver: str
-    layer: Layer
-    file: str
-    encoding: str | None
-    table: str
-    columns: tuple[Column, ...]
-    crs: Crs | None
-    is_swapped: bool
-
-
-@dataclass(frozen=True)
-class TablePlan:
+class TablePlan(Generic[SourceT_co]):
     """A table to publish: its sources, its columns, its geometry."""
 
     name: str
-    sources: tuple[SourceLayer, ...]
+    sources: tuple[SourceT_co, ...]
     columns: tuple[Column, ...]
     geometry: GeometryPlan | None
     crs: Crs | None
@@ -113,9 +137,18 @@ class TablePlan:
 
 @dataclass(frozen=True)
 class LoadedTable:
-    """A table whose sources are loaded; names and rows in the order of `plan.sources`."""
+    """What every kind knows of a loaded table."""
 
-    plan: TablePlan
+    name: str
+    rows: int
+    parts: int
+
+
+@dataclass(frozen=True)
+class LoadedRows(LoadedTable):
+    """A table in PostGIS; `raw_tables` and `loaded_rows` in the order of `plan.sources`."""
+
+    plan: TablePlan[TableSource]
     raw_tables: tuple[str, ...]
     loaded_rows: tuple[int, ...]
 
@@ -138,24 +171,39 @@ class Loaded:
         """What the phase reports."""
         return {
             "tables": len(self.tables),
-            "layers": sum(len(table.raw_tables) for table in self.tables),
-            "rows": sum(sum(table.loaded_rows) for table in self.tables),
+            "layers": sum(table.parts for table in self.tables),
+            "rows": sum(table.rows for table in self.tables),
         }
 
 
 @dataclass(frozen=True)
 class TransformedTable:
-    """A table as it will be published, measured in PostGIS."""
+    """What every kind knows of a table as it will be published."""
 
-    loaded: LoadedTable
     name: str
     facts: TableFacts
+    crs: Crs | None
+    columns: tuple[Column, ...]
+    file: str
+    layer: str
     transformations: tuple[Transformation, ...]
 
+
+@dataclass(frozen=True)
+class TransformedRows(TransformedTable):
+    """A table in PostGIS, under the name `table`."""
+
+    table: str
+    loaded: LoadedRows
+
     @property
-    def plan(self) -> TablePlan:
+    def plan(self) -> TablePlan[TableSource]:
         """The plan of the table."""
         return self.loaded.plan
+
+
+LoadedT = TypeVar("LoadedT", bound=LoadedTable)
+TransformedT = TypeVar("TransformedT", bound=TransformedTable)
 
 
 @dataclass(frozen=True)

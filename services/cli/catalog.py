@@ -47,9 +47,10 @@ def datasets(context: click.Context, /, as_json: bool) -> None:
 def show(
     context: click.Context, /, dataset: str, versions: bool, timings: bool, as_json: bool
 ) -> None:
-    """Describe a dataset version: tables, columns, counts at each hop, files, inputs.
+    """Describe a dataset version: tables, files, inputs.
 
-    Without @VERSION the newest is described.
+    Shows columns, rows at each hop of the pipeline, extent, CRS, transformations, each file with
+    its size and sha256, and warnings. Without @VERSION the newest is described.
     """
     servers = connections(context)
     dataset_id, number = parse_dataset(dataset)

@@ -1,7 +1,7 @@
 """`spatial-etl doctor`: every service asked, and what to do about those that do not answer.
 
 What belongs here: asking all at once, and telling. What does not: the questions
-(`services.cli.probes`).
+(`services.cli.probes`, `services.cli.machine_probes`).
 """
 
 import time
@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 import click
 
 from libs.models.errors import SpatialEtlError
-from services.cli import probes
+from services.cli import machine_probes, probes
 from services.cli.exits import ExitCode
 from services.cli.output import clean, json_option, print_json, print_lines, say
 from services.cli.settings import Environment, current_environment
@@ -25,8 +25,8 @@ PROBES: dict[str, probes.Probe] = {
     "user-code": probes.probe_code_server,
     "webserver": probes.probe_webserver,
     "daemon": probes.probe_daemon,
-    "gdal": probes.probe_gdal,
-    "work-dir": probes.probe_work_dir,
+    "gdal": machine_probes.probe_gdal,
+    "work-dir": machine_probes.probe_work_dir,
 }
 
 

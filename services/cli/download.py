@@ -56,13 +56,13 @@ def download(
     servers = connections(context)
     version = servers.catalog.get(*parse_dataset(dataset))
     targets = choose(version, directory, tables=tables, formats=formats)
-    there = {target.path for target in targets if _is_there(target)}
+    there = {target.path for target in targets if is_there(target)}
     directory.mkdir(parents=True, exist_ok=True)
     for target in targets:
         if target.path in there:
             say(f"{target.path} is there already")
         else:
-            _fetch(servers.lake, target)
+            fetch(servers.lake, target)
             say(f"{target.path}  {size(target.output.size_bytes)}, sha256 verified")
     if as_json:
         print_json([_entry(version, target, target.path in there) for target in targets])
@@ -107,7 +107,7 @@ def _refuse_unknown(
         )
 
 
-def _is_there(target: Target) -> bool:
+def is_there(target: Target) -> bool:
     """Return whether the file is there; raises `CliError` where another one is."""
     if not os.path.lexists(target.path):
         return False
@@ -121,8 +121,12 @@ def _is_there(target: Target) -> bool:
     )
 
 
-def _fetch(lake: Lake, target: Target) -> None:
-    """Stream a file beside its final name, verify it, and only then give it the name."""
+def fetch(lake: Lake, target: Target) -> None:
+    """Stream a file beside its final name, verify it, and only then give it the name.
+
+    Raises `CliError` where the lake has no such file or another one, or where another file came
+    into the way meanwhile.
+    """
     if s3.stat(lake.client, lake.bucket, target.output.key) is None:
         raise CliError(
             "cli.file_gone",
@@ -142,7 +146,7 @@ def _fetch(lake: Lake, target: Target) -> None:
             file.flush()
             os.fsync(file.fileno())
         _require_sha256(target, digest.hexdigest(), f"s3://{lake.bucket}/{target.output.key}")
-        if not _is_there(target):
+        if not is_there(target):
             part.rename(target.path)
     finally:
         progress.close()

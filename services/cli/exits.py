@@ -75,11 +75,11 @@ def as_known_error(error: Exception) -> SpatialEtlError | None:
             f"content in: {fields}.",
             remedy="Use the version of spatial-etl that the service runs.",
         )
-    if isinstance(error, OSError) and error.filename is not None:
+    if isinstance(error, OSError):
         return CliError(
             "cli.file",
-            f"expected to read or write the file, found: {error.strerror}.",
+            f"expected to read or write the file, found: {error.strerror or error}.",
             remedy="Check the path, its permissions and the free space.",
-            file=str(error.filename),
+            file=str(error.filename) if error.filename is not None else None,
         )
     return None

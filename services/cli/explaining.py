@@ -52,9 +52,12 @@ def explain_lines(drop: DropRecord, around: Surroundings) -> list[str]:
         lines += ["", "came again, answered without a run"]
         lines += [f"  {moment(item.received_at)}  {item.key}" for item in drop.redeliveries]
     if around.other_manifest_since is not None:
-        since = moment(around.other_manifest_since)
-        lines += ["", f"A manifest of this name was dropped again and lies in manifests/ since "
-                  f"{since}, not answered yet: it waits for its files or to be claimed; {DOCTOR}."]  # fmt: skip
+        lines += [
+            "",
+            "A manifest of this name was dropped again and lies in manifests/ since "
+            f"{moment(around.other_manifest_since)}, not answered yet: it waits for its files or "
+            f"to be claimed; {DOCTOR}.",
+        ]
     return lines
 
 

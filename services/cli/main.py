@@ -6,7 +6,6 @@ clients.
 """
 
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +13,12 @@ from pathlib import Path
 import click
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "submit": ("services.cli.submit", "Upload files and drop a manifest for them."),
+    "submit": ("services.cli.submit", "Upload FILEs and drop a manifest for them."),
     "status": ("services.cli.status", "List drops in progress and the latest answers."),
     "explain": ("services.cli.explain", "Tell why a drop did or did not run, and its answer."),
     "datasets": ("services.cli.catalog", "List published datasets, each with its newest version."),
     "show": ("services.cli.catalog", "Describe a dataset version: tables, files, inputs."),
-    "download": ("services.cli.download", "Download the files of a dataset version."),
+    "download": ("services.cli.download", "Download the files of a dataset version into DIR."),
     "schema": ("services.cli.schema", "Print the JSON Schema of a manifest."),
     "doctor": ("services.cli.doctor", "Check every service and say what to do about it."),
 }
@@ -33,7 +32,7 @@ EXIT_CODES: dict[int, str] = {
     6: "a service does not answer",
     130: "interrupted (Ctrl-C)",
 }
-INTERRUPTED, BROKEN_PIPE = 130, 141
+INTERRUPTED = 130
 
 
 class LazyGroup(click.Group):
@@ -97,23 +96,19 @@ def cli(context: click.Context, env_file: Path | None) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code."""
+    """Run the command line and return its exit code; click ends a broken pipe with 1."""
     try:
         result = cli.main(
             list(arguments) if arguments is not None else None,
             prog_name="spatial-etl",
             standalone_mode=False,
         )
-        sys.stdout.flush()
     except click.ClickException as err:
         err.show()
         return err.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
     except Exception as err:
         code = _say(err)
         if code is None:

@@ -146,6 +146,10 @@ class Reception:
     def fail(self, order: RunOrder, error: SpatialEtlError) -> str:
         """Let the run of an order end with `error`; return the drop's status."""
         self.start(order)
+        return self.fail_running(order, error)
+
+    def fail_running(self, order: RunOrder, error: SpatialEtlError) -> str:
+        """Let the running attempt of an order end with `error`; return the drop's status."""
         self.runs[order.run_key] = "ended"
         return answer_error(self.clients, order.drop_id, order.attempt, error)
 

@@ -9,7 +9,7 @@ from libs.models.manifest import Manifest, ManifestFile, parse_manifest
 from libs.models.receipt import Receipt
 from libs.models.version import Version
 from libs.pipeline.recipe import RECIPE_VERSION
-from libs.pipeline.sources import Candidate, FoundLayer
+from libs.pipeline.kinds.sources import Candidate, FoundLayer
 from libs.spatial_utils.layers import (
     Field,
     GeometryField,

@@ -89,8 +89,9 @@ class FakeMinio:
 
     def put_object(
         self, bucket: str, key: str, data: io.BytesIO, length: int, content_type: str
-    ) -> None:
+    ) -> Object:
         self.put(bucket, key, data.read(length))
+        return Object(bucket, key, etag=self.objects[bucket, key].etag)
 
     def fput_object(self, bucket: str, key: str, path: str, progress: Any = None) -> None:
         self.put(bucket, key, Path(path).read_bytes())

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from libs.models.errors import CrsError, SourceError, SpatialEtlError
-from libs.pipeline.planning import plan_tables
-from libs.pipeline.sources import FoundLayer
+from libs.pipeline.kinds.planning import plan_tables
+from libs.pipeline.kinds.sources import FoundLayer
 from libs.pipeline.state import TablePlan
 from libs.spatial_utils.layers import GeometryField, LayerCrs
 from tests.unit.examples import (

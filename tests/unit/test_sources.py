@@ -10,7 +10,7 @@ import pytest
 from libs.ledger.records import Delivery
 from libs.models.errors import SourceError
 from libs.models.version import Warn
-from libs.pipeline.sources import FoundLayer, find_layers
+from libs.pipeline.kinds.sources import FoundLayer, find_layers
 from libs.pipeline.state import Fetched, FetchedFile, Intake
 from libs.pipeline.workbench import Workbench
 from libs.spatial_utils.layers import Problem, SourceDescription

@@ -1,7 +1,7 @@
 """From fetched files to layers: archives opened, shapefile sets put together, layers described.
 
 What belongs here: finding every layer that a drop holds. What does not: which table it goes to
-(`libs.pipeline.planning`).
+(`libs.pipeline.kinds.planning`).
 """
 
 from collections.abc import Iterable

@@ -1,21 +1,23 @@
 """From layers to tables: names, columns, geometry types and CRSs decided before anything is loaded.
 
 What belongs here: every decision about what a table will be. What does not: carrying it out
-(`libs.pipeline.load`).
+(`libs.pipeline.kinds.vector`).
 """
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from libs.compute.tables import GeometryPlan
 from libs.models.errors import CrsError, SourceError
 from libs.models.manifest import Manifest
 from libs.models.version import Column, Warn
-from libs.pipeline.sources import FoundLayer
-from libs.pipeline.state import SourceLayer, TablePlan
+from libs.pipeline.kinds.sources import FoundLayer
+from libs.pipeline.state import TablePlan
 from libs.spatial_utils.column_types import from_ogr
 from libs.spatial_utils.crs import Crs, parse_crs
-from libs.spatial_utils.layers import GeometryTypeFact
+from libs.spatial_utils.layers import GeometryTypeFact, Layer
 
 SIMPLE_TYPES = (
     "Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon",
@@ -31,9 +33,44 @@ LINEAR_TYPES = {
 UNKNOWN_TYPE = "Unknown(any)"
 
 
+@dataclass(frozen=True)
+class SourceLayer:
+    """A layer of a fetched file, and the table it goes to."""
+
+    path: Path
+    driver: str
+    layer: Layer
+    file: str
+    encoding: str | None
+    table: str
+    columns: tuple[Column, ...]
+    crs: Crs | None
+    is_swapped: bool
+
+    @property
+    def layer_name(self) -> str:
+        """Name of the layer."""
+        return self.layer.name
+
+    @property
+    def rows(self) -> int:
+        """Features read."""
+        return self.layer.rows
+
+    @property
+    def has_geometry(self) -> bool:
+        """Whether the layer has a geometry column."""
+        return self.layer.has_geometry
+
+    @property
+    def null_geometries(self) -> int:
+        """Features without geometry."""
+        return self.layer.null_geometries
+
+
 def plan_tables(
     manifest: Manifest, dataset_id: str, layers: Sequence[FoundLayer]
-) -> tuple[list[TablePlan], list[Warn]]:
+) -> tuple[list[TablePlan[SourceLayer]], list[Warn]]:
     """Return the tables that a drop's layers become, and what was decided that a user should know.
 
     Raises `CrsError` where a CRS is missing or contradicts the manifest, `SourceError` where

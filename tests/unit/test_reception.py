@@ -1,0 +1,498 @@
+"""Reception: what each look at the landing zone makes of what lies there."""
+
+import json
+
+import pytest
+
+from libs.models.errors import CrsError, FidelityError, LedgerError, SpatialEtlError
+from libs.models.manifest import MAX_MANIFEST_BYTES
+from libs.pipeline import reception as reception_module
+from libs.storage.landing import LandingZone
+from tests.unit.conftest import Reception
+from tests.unit.examples import BUCKET, ROADS, document
+
+OTHER = f"s3://{BUCKET}/uploads/other.gpkg"
+CRS_MISSING = CrsError("crs.missing", "expected a CRS, found none.", remedy="Declare it.")
+LOST = LedgerError("ledger.unavailable", "expected an answer, found none.", remedy="Wait.")
+
+
+@pytest.fixture
+def dropped(reception: Reception) -> Reception:
+    """Return a landing zone with one good drop, `roads.json`."""
+    reception.upload(ROADS)
+    reception.drop("roads.json", document())
+    return reception
+
+
+def test_a_good_drop_gives_one_order(dropped: Reception) -> None:
+    order = dropped.order()
+    assert order.run_key == f"{order.drop_id}:1"
+    assert (order.batch_id, order.dataset_id) == ("roads-2026-11", "transport/roads")
+    drop = dropped.clients.ledger.get(order.drop_id)
+    assert (drop.status, drop.attempt, drop.attempt_limit) == ("queued", 1, 3)
+    assert [file.path for file in drop.files] == [ROADS]
+    assert drop.files[0].size_bytes == 4
+    assert dropped.waiting_manifests() == ["roads.json"]
+
+
+@pytest.mark.parametrize("state", ["active", "running"])
+def test_a_second_look_gives_no_new_order(dropped: Reception, state: str) -> None:
+    order = dropped.order()
+    if state == "running":
+        dropped.start(order)
+    dropped.runs[order.run_key] = "active"
+    assert dropped.look() == []
+    assert dropped.look() == []
+
+
+def test_a_queued_drop_without_a_run_is_ordered_again_under_the_same_key(
+    dropped: Reception,
+) -> None:
+    order = dropped.order()
+    assert dropped.look() == [order]
+    assert dropped.look() == [order]
+
+
+def test_a_published_drop_is_answered_and_archived(dropped: Reception) -> None:
+    dropped.publish(dropped.order())
+    receipt = dropped.receipt("roads.json")
+    assert (receipt.status, receipt.version, receipt.attempt) == ("published", 1, 1)
+    assert receipt.run_url == f"http://127.0.0.1:3000/runs/{receipt.run_id}"
+    assert dropped.names("archive/") == ["roads.json"]
+    assert dropped.waiting_manifests() == []
+    assert dropped.look() == []
+
+
+def test_the_same_drop_under_a_second_name_is_answered_without_a_run(dropped: Reception) -> None:
+    order = dropped.order()
+    dropped.drop("again.json", document())
+    dropped.runs[order.run_key] = "active"
+    assert dropped.look() == []
+    assert dropped.waiting_manifests() == ["again.json", "roads.json"]
+    dropped.publish(order)
+    assert dropped.look() == []
+    receipt = dropped.receipt("again.json")
+    assert (receipt.status, receipt.version, receipt.drop_id) == ("unchanged", 1, order.drop_id)
+    assert receipt.manifest == "manifests/again.json"
+    assert "answered published" in receipt.note
+    assert dropped.receipt("roads.json").status == "published"
+    assert dropped.names("archive/") == ["again.json", "roads.json"]
+
+
+def test_the_same_manifest_over_changed_files_is_a_new_drop(dropped: Reception) -> None:
+    first = dropped.order()
+    dropped.publish(first)
+    dropped.upload(ROADS, content=b"newer data")
+    dropped.drop("roads.json", document())
+    assert dropped.order().drop_id != first.drop_id
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code", "batch_id"),
+    [
+        ("a.json", b"{", "manifest.invalid_json", None),
+        ("a.json", b"", "manifest.invalid_json", None),
+        ("notes.txt", b"hello", "manifest.invalid_json", None),
+        ("a.json", document(intent="ingest_music"), "manifest.unknown_intent", "roads-2026-11"),
+        ("a.json", document(colour="red"), "manifest.invalid", "roads-2026-11"),
+        ("a.json", document(batch_id=5), "manifest.invalid", None),
+        ("a.json", document("s3://other/x.gpkg"), "manifest.foreign_path", "roads-2026-11"),
+        ("big.json", b" " * (MAX_MANIFEST_BYTES + 1), "manifest.too_large", None),
+    ],
+    ids=["no JSON", "empty", "no manifest", "intent", "field", "label", "path", "size"],
+)
+def test_a_manifest_that_cannot_run_is_refused(
+    reception: Reception, name: str, content: bytes, code: str, batch_id: str | None
+) -> None:
+    reception.upload(ROADS)
+    reception.drop(name, content)
+    assert reception.look() == []
+    receipt = reception.receipt(name)
+    assert (receipt.status, receipt.reason.code) == ("rejected", code)
+    assert (receipt.batch_id, receipt.attempt) == (batch_id, 0)
+    assert reception.names("rejected/") == [name]
+    assert reception.waiting_manifests() == []
+    assert reception.statuses() == ["rejected"]
+    assert reception.look() == []
+
+
+def test_what_cannot_be_read_does_not_hold_up_what_can(dropped: Reception) -> None:
+    for number in range(3):
+        dropped.drop(f"0{number}.json", b"{" * (number + 1))
+    assert len(dropped.look()) == 1
+    assert len(dropped.names("rejected/")) == 3
+
+
+def test_a_manifest_that_the_ledger_cannot_hold_does_not_hold_up_others(
+    dropped: Reception,
+) -> None:
+    dropped.drop("a.json", document(contract={"columns": {"a\x00b": "text"}}))
+    orders = dropped.look()
+    assert len(orders) == 1
+    assert dropped.names("rejected/") == ["a.json"]
+
+
+def test_a_manifest_that_disappears_during_a_look_does_not_hold_up_others(
+    dropped: Reception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropped.drop("a.json", document(batch_id="another"))
+    read = LandingZone.read_manifest
+
+    def gone_first(landing: LandingZone, item: object) -> bytes:
+        if item.key == "manifests/a.json":
+            dropped.take_away("a.json")
+        return read(landing, item)
+
+    monkeypatch.setattr(LandingZone, "read_manifest", gone_first)
+    assert len(dropped.look()) == 1
+
+
+def test_a_file_larger_than_allowed_is_refused_and_accepted_once_it_is_allowed(
+    dropped: Reception,
+) -> None:
+    dropped.set(max_file_bytes=3)
+    assert dropped.look() == []
+    assert dropped.receipt("roads.json").reason.code == "source.too_large"
+    assert "SPATIAL_ETL_MAX_FILE_BYTES" in dropped.receipt("roads.json").reason.remedy
+    dropped.set(max_file_bytes=4)
+    dropped.drop("roads.json", document())
+    assert dropped.order().attempt == 1
+
+
+def waiting_for(reception: Reception, wait_s: int = 600) -> Reception:
+    """Drop a manifest over two files of which one is there."""
+    reception.upload(ROADS)
+    options = {"wait_for_files_s": wait_s}
+    reception.drop("two.json", document(ROADS, OTHER, options=options))
+    return reception
+
+
+def test_a_drop_whose_files_are_missing_waits_until_they_come(reception: Reception) -> None:
+    waiting_for(reception)
+    assert reception.look() == []
+    (drop,) = reception.clients.ledger.find()
+    assert (drop.status, drop.missing) == ("waiting", (OTHER,))
+    arrived = drop.received_at
+    assert reception.look() == []
+    assert reception.statuses() == ["waiting"]
+    reception.upload(OTHER)
+    order = reception.order()
+    assert reception.statuses() == ["queued"]
+    assert reception.clients.ledger.get(order.drop_id).received_at == arrived
+
+
+def test_a_waiting_drop_is_one_drop_while_its_files_come_one_by_one(reception: Reception) -> None:
+    reception.drop("two.json", document(ROADS, OTHER))
+    reception.look()
+    reception.upload(ROADS)
+    reception.look()
+    (drop,) = reception.clients.ledger.find()
+    assert drop.missing == (OTHER,)
+    reception.upload(ROADS, content=b"changed")
+    reception.look()
+    assert reception.statuses() == ["waiting"]
+
+
+def test_a_drop_whose_files_never_come_is_refused_naming_them(reception: Reception) -> None:
+    waiting_for(reception, wait_s=600)
+    reception.look()
+    reception.clock.advance(590)
+    reception.look()
+    assert reception.statuses() == ["waiting"]
+    reception.clock.advance(20)
+    reception.look()
+    receipt = reception.receipt("two.json")
+    assert (receipt.status, receipt.reason.code) == ("rejected", "source.missing")
+    assert f"1 of 2 missing: {OTHER}" in receipt.reason.message
+    assert receipt.reason.file == OTHER
+    assert reception.statuses() == ["rejected"]
+    assert reception.names("rejected/") == ["two.json"]
+
+
+def test_a_drop_that_may_not_wait_is_refused_at_the_next_look(reception: Reception) -> None:
+    waiting_for(reception, wait_s=0)
+    reception.look()
+    assert reception.statuses() == ["rejected"]
+
+
+def test_a_refused_drop_that_comes_again_before_its_files_waits_again(
+    reception: Reception,
+) -> None:
+    waiting_for(reception, wait_s=0)
+    reception.look()
+    options = {"wait_for_files_s": 0}
+    reception.clock.advance(60)
+    reception.drop("two.json", document(ROADS, OTHER, options=options))
+    reception.look()
+    assert reception.names("rejected/") == ["two.json"]
+    assert reception.waiting_manifests() == []
+    assert reception.receipt("two.json").reason.code == "source.missing"
+
+
+@pytest.mark.parametrize("first", ["withdrawn", "refused"])
+def test_a_manifest_that_waits_for_the_second_time_is_shown_as_waiting(
+    reception: Reception, first: str
+) -> None:
+    waiting_for(reception)
+    reception.look()
+    if first == "withdrawn":
+        reception.take_away("two.json")
+    else:
+        reception.clock.advance(700)
+    reception.look()
+    reception.drop("two.json", document(ROADS, OTHER, options={"wait_for_files_s": 600}))
+    assert reception.look() == []
+    assert reception.waiting_manifests() == ["two.json"]
+    assert "waiting" in reception.statuses()
+
+
+def test_a_withdrawn_manifest_is_answered_canceled(reception: Reception) -> None:
+    waiting_for(reception)
+    reception.look()
+    reception.take_away("two.json")
+    assert reception.look() == []
+    receipt = reception.receipt("two.json")
+    assert (receipt.status, receipt.reason.code) == ("canceled", "manifest.withdrawn")
+    assert reception.statuses() == ["canceled"]
+    assert reception.names("rejected/") == []
+
+
+def test_a_waiting_manifest_replaced_by_another_gives_way_to_it(reception: Reception) -> None:
+    waiting_for(reception)
+    reception.look()
+    reception.drop("two.json", document(ROADS))
+    order = reception.order()
+    assert sorted(reception.statuses()) == ["canceled", "queued"]
+    reception.publish(order)
+    assert reception.receipt("two.json").status == "published"
+
+
+def test_the_receipt_of_a_waiting_manifests_replacement_is_the_replacements(
+    reception: Reception,
+) -> None:
+    waiting_for(reception)
+    reception.look()
+    reception.drop("two.json", b"{")
+    reception.look()
+    assert sorted(reception.statuses()) == ["canceled", "rejected"]
+    assert reception.receipt("two.json").status == "rejected"
+
+
+def test_a_run_that_ends_without_an_answer_is_tried_again_and_then_failed(
+    dropped: Reception,
+) -> None:
+    for number in (1, 2, 3):
+        order = next(iter(dropped.look() or dropped.look()))
+        assert order.run_key == f"{order.drop_id}:{number}"
+        dropped.start(order)
+        dropped.runs[order.run_key] = "ended"
+    assert dropped.look() == []
+    receipt = dropped.receipt("roads.json")
+    assert (receipt.status, receipt.attempt) == ("failed", 3)
+    assert receipt.reason.code == "attempt.lost"
+    assert dropped.names("rejected/") == ["roads.json"]
+    assert dropped.look() == []
+
+
+def test_a_run_that_ends_before_it_began_is_lost_too(dropped: Reception) -> None:
+    order = dropped.order()
+    dropped.runs[order.run_key] = "ended"
+    assert [item.attempt for item in dropped.look() or dropped.look()] == [2]
+
+
+def test_a_running_drop_whose_run_nobody_knows_is_lost(dropped: Reception) -> None:
+    order = dropped.order()
+    dropped.start(order)
+    del dropped.runs[order.run_key]
+    assert [item.attempt for item in dropped.look() or dropped.look()] == [2]
+
+
+@pytest.mark.parametrize("has_begun", [True, False])
+def test_a_canceled_run_cancels_its_drop(dropped: Reception, has_begun: bool) -> None:
+    order = dropped.order()
+    if has_begun:
+        dropped.start(order)
+    dropped.runs[order.run_key] = "canceled"
+    assert dropped.look() == []
+    receipt = dropped.receipt("roads.json")
+    assert (receipt.status, receipt.reason.code) == ("canceled", "attempt.canceled")
+    assert dropped.names("rejected/") == ["roads.json"]
+
+
+@pytest.mark.parametrize("state", ["ended", "canceled"])
+def test_a_drop_that_was_published_but_not_answered_is_answered_published(
+    dropped: Reception, state: str
+) -> None:
+    order = dropped.order()
+    dropped.commit(order)
+    dropped.runs[order.run_key] = state
+    assert dropped.look() == []
+    receipt = dropped.receipt("roads.json")
+    assert (receipt.status, receipt.version) == ("published", 1)
+    assert dropped.names("archive/") == ["roads.json"]
+
+
+@pytest.mark.parametrize("step", ["put_receipt", "settle"])
+@pytest.mark.parametrize("status", ["published", "rejected"])
+def test_an_answer_interrupted_before_it_was_delivered_is_delivered_by_the_next_look(
+    dropped: Reception, monkeypatch: pytest.MonkeyPatch, step: str, status: str
+) -> None:
+    if status == "rejected":
+        dropped.drop("roads.json", b"{")
+    order = dropped.order() if status == "published" else None
+
+    def interrupted(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LandingZone, step, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            dropped.publish(order) if order else dropped.look()
+    assert dropped.statuses() == [status]
+    assert dropped.waiting_manifests() == ["roads.json"]
+    assert dropped.look() == []
+    assert dropped.receipt("roads.json").status == status
+    assert dropped.waiting_manifests() == []
+    assert dropped.clients.ledger.unsettled() == []
+
+
+def test_a_manifest_replaced_while_its_drop_runs_is_neither_lost_nor_archived_unread(
+    dropped: Reception,
+) -> None:
+    first = dropped.order()
+    dropped.start(first)
+    replacement = document(batch_id="second")
+    dropped.drop("roads.json", replacement)
+    second = dropped.order()
+    assert second.drop_id != first.drop_id
+    dropped.runs[second.run_key] = "active"
+    dropped.clients.ledger.begin_attempt(second.drop_id, 1, "run-second")
+    dropped.fail_running(first, CRS_MISSING)
+    assert dropped.waiting_manifests() == ["roads.json"]
+    assert dropped.names("rejected/") == []
+    dropped.fail_running(second, CRS_MISSING)
+    assert dropped.waiting_manifests() == []
+    (kept,) = dropped.names("rejected/")
+    assert json.loads(dropped.minio.content(BUCKET, f"rejected/{kept}")) == replacement
+
+
+def test_a_thousand_drops_are_started_in_order_of_arrival_and_never_too_many(
+    reception: Reception,
+) -> None:
+    reception.set(max_queued=25)
+    reception.upload(ROADS)
+    names = [f"{number * 7919 % 1000:03}" for number in range(1000)]
+    for name in names:
+        reception.drop(f"{name}.json", document(batch_id=name))
+        reception.clock.advance(1)
+    started: list[str] = []
+    for _ in range(4):
+        orders = reception.look()
+        assert len(orders) == 25
+        assert len(reception.clients.ledger.with_status("queued")) == 25
+        for order in orders:
+            reception.start(order)
+            started.append(order.batch_id)
+    assert started == names[:100]
+    assert len(reception.clients.ledger.with_status("received")) == 900
+
+
+def test_a_full_queue_starts_nothing(dropped: Reception) -> None:
+    dropped.set(max_queued=1)
+    order = dropped.order()
+    dropped.runs[order.run_key] = "active"
+    dropped.drop("second.json", document(batch_id="second"))
+    assert dropped.look() == []
+    dropped.start(order)
+    assert dropped.order().batch_id == "second"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "folder"),
+    [
+        (CRS_MISSING, "rejected", "rejected/"),
+        (FidelityError("fidelity.x", "m", remedy="r"), "failed", "rejected/"),
+    ],
+)
+def test_an_attempt_that_fails_for_good_answers(
+    dropped: Reception, error: SpatialEtlError, status: str, folder: str
+) -> None:
+    assert dropped.fail(dropped.order(), error) == status
+    receipt = dropped.receipt("roads.json")
+    assert (receipt.status, receipt.reason) == (status, error.reason)
+    assert dropped.names(folder) == ["roads.json"]
+
+
+def test_a_transient_error_is_tried_again_up_to_the_limit(dropped: Reception) -> None:
+    attempts = []
+    for expected in ("received", "received", "failed"):
+        order = dropped.order()
+        attempts.append(order.attempt)
+        assert dropped.fail(order, LOST) == expected
+    assert attempts == [1, 2, 3]
+    assert dropped.receipt("roads.json").reason == LOST.reason
+    assert dropped.look() == []
+
+
+def test_an_error_after_the_commit_does_not_undo_it(dropped: Reception) -> None:
+    order = dropped.order()
+    dropped.commit(order)
+    assert dropped.fail_running(order, LOST) == "published"
+    assert dropped.receipt("roads.json").status == "published"
+
+
+def test_a_failed_drop_dropped_again_runs_again_with_a_higher_attempt(dropped: Reception) -> None:
+    order = dropped.order()
+    dropped.fail(order, FidelityError("fidelity.x", "m", remedy="r"))
+    dropped.drop("again.json", document())
+    again = dropped.order()
+    assert again.run_key == f"{order.drop_id}:2"
+    assert dropped.clients.ledger.get(order.drop_id).attempt_limit == 4
+    dropped.publish(again)
+    assert dropped.receipt("again.json").status == "published"
+    assert dropped.names("archive/") == ["again.json"]
+
+
+def test_a_canceled_drop_dropped_again_runs_again(dropped: Reception) -> None:
+    order = dropped.order()
+    dropped.runs[order.run_key] = "canceled"
+    dropped.look()
+    dropped.drop("roads.json", document())
+    assert dropped.order().attempt == 2
+
+
+def test_a_rejected_drop_dropped_again_is_answered_again_without_a_run(dropped: Reception) -> None:
+    dropped.fail(dropped.order(), CRS_MISSING)
+    dropped.drop("again.json", document())
+    assert dropped.look() == []
+    receipt = dropped.receipt("again.json")
+    assert (receipt.status, receipt.reason) == ("rejected", CRS_MISSING.reason)
+    assert "Change batch_id to run it again" in receipt.note
+    assert dropped.names("rejected/") == ["again.json", "roads.json"]
+
+
+def test_an_unreadable_manifest_dropped_again_is_answered_again(reception: Reception) -> None:
+    for name in ("a.json", "b.json", "a.json"):
+        reception.drop(name, b"{")
+        assert reception.look() == []
+        assert reception.receipt(name).manifest == f"manifests/{name}"
+        assert reception.waiting_manifests() == []
+    assert reception.statuses() == ["rejected"]
+    assert reception.clients.ledger.unsettled() == []
+
+
+def test_a_drop_rejected_by_an_older_recipe_runs_again_once(
+    dropped: Reception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropped.fail(dropped.order(), CRS_MISSING)
+    monkeypatch.setattr(reception_module, "RECIPE_VERSION", "newer")
+    dropped.drop("again.json", document())
+    dropped.fail(dropped.order(), CRS_MISSING)
+    dropped.drop("third.json", document())
+    assert dropped.look() == []
+    assert dropped.receipt("third.json").status == "rejected"
+
+
+def test_nothing_there_is_nothing_to_do(reception: Reception) -> None:
+    assert reception.look() == []
+    assert reception.minio.keys(BUCKET) == []
