@@ -18,24 +18,22 @@ from etl_pipelines.sensors.manifest_sensor import build_manifest_sensor
 
 def build_defs(*, resources: dict[str, Any] | None = None) -> Definitions:
     """Return fresh definitions; `resources` replaces resources by name."""
-    minio = MinIOResource()
-    postgis = PostGISResource()
-    mongodb = MongoDBResource()
-    gdal = GDALResource()
+    doors: dict[str, Any] = {
+        "minio": MinIOResource(),
+        "postgis": PostGISResource(),
+        "mongodb": MongoDBResource(),
+        "gdal": GDALResource(),
+    } | (resources or {})
+    workbench = WorkbenchResource(
+        minio=doors["minio"],
+        postgis=doors["postgis"],
+        mongodb=doors["mongodb"],
+        gdal=doors["gdal"],
+    )
     return Definitions(
         jobs=[ingest],
         sensors=[build_manifest_sensor()],
-        resources={
-            "minio": minio,
-            "postgis": postgis,
-            "mongodb": mongodb,
-            "gdal": gdal,
-            "io_manager": mem_io_manager,
-            "workbench": WorkbenchResource(
-                minio=minio, postgis=postgis, mongodb=mongodb, gdal=gdal
-            ),
-            **(resources or {}),
-        },
+        resources={"workbench": workbench, "io_manager": mem_io_manager, **doors},
     )
 
 

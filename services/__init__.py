@@ -1,0 +1,1 @@
+"""Processes and their configuration: the command, the local stack, the servers' settings."""

@@ -1,4 +1,4 @@
-"""The servers that tests run against: started once a session, beside any stack that runs already."""
+"""The servers that tests run against, started once a session, beside any stack that runs."""
 
 import os
 import uuid

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from minio import Minio
-from minio.error import S3Error
 from pymongo.database import Database
 
 DATA = Path(__file__).parent / "data"
@@ -89,12 +88,8 @@ class LandingUser:
 
     def exists(self, key: str) -> bool:
         """Return whether an object is there."""
-        try:
-            self.client.stat_object(self.bucket, key)
-        except S3Error as err:
-            assert err.code in {"NoSuchKey", "NoSuchObject"}, err
-            return False
-        return True
+        found = self.client.list_objects(self.bucket, prefix=key)
+        return any(item.object_name == key for item in found)
 
     def read_json(self, key: str) -> dict[str, Any]:
         """Return the JSON object at a key."""

@@ -17,6 +17,7 @@ def distinct_names(
     """Return `names`, each shortened to `max_bytes` and numbered where it is not distinct.
 
     With `fold_case`, names that differ by case only are not distinct either.
+    A name with a length to keep is never empty.
     """
     taken = {name.casefold() if fold_case else name for name in reserved}
     result = []
@@ -35,4 +36,4 @@ def distinct_names(
 def _shortened(name: str, max_bytes: int | None) -> str:
     if max_bytes is None:
         return name
-    return name.encode()[:max_bytes].decode("utf-8", "ignore")
+    return (name or "column").encode()[:max_bytes].decode("utf-8", "ignore")

@@ -178,7 +178,7 @@ def named_error(err: BaseException) -> ComputeError | SourceError:
             remedy="Check PostGIS with `spatial-etl doctor`; the drop is tried again.",
         )
     return SourceError(
-        "compute.refused",
+        "source.refused",
         f"expected PostGIS to accept the data, found: {said} (SQLSTATE {state}).",
         remedy="Correct what PostGIS names in the file and drop it again.",
     )

@@ -4,6 +4,7 @@ What belongs here: client, indexes, error translation.
 What does not: queries (`libs.ledger.ledger`).
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,8 @@ from libs.models.config import MongoSettings
 from libs.models.errors import LedgerError
 
 Document = dict[str, Any]
+MAX_MESSAGE = 200
+_CREDENTIALS = re.compile(r"//[^/@]*@")
 
 INDEXES: dict[str, list[IndexModel]] = {
     "manifests": [
@@ -44,15 +47,16 @@ INDEXES: dict[str, list[IndexModel]] = {
 
 def connect(settings: MongoSettings, *, timeout_ms: int = 10_000) -> Database[Document]:
     """Return the ledger's database; nothing is sent until it is used."""
-    client: MongoClient[Document] = MongoClient(
-        settings.uri.get_secret_value(),
-        tz_aware=True,
-        serverSelectionTimeoutMS=timeout_ms,
-        connectTimeoutMS=timeout_ms,
-        socketTimeoutMS=60_000,
-        journal=True,
-    )
-    return client[settings.database]
+    with translated("be reached at MONGO_URI"):
+        client: MongoClient[Document] = MongoClient(
+            settings.uri.get_secret_value(),
+            tz_aware=True,
+            serverSelectionTimeoutMS=timeout_ms,
+            connectTimeoutMS=timeout_ms,
+            socketTimeoutMS=60_000,
+            journal=True,
+        )
+        return client[settings.database]
 
 
 def ensure_indexes(database: Database[Document]) -> None:
@@ -72,6 +76,7 @@ def translated(action: str) -> Iterator[None]:
     except PyMongoError as err:
         raise LedgerError(
             "ledger.unavailable",
-            f"expected the ledger to {action}, found {type(err).__name__}.",
+            f"expected the ledger to {action}, found {type(err).__name__}: "
+            f"{_CREDENTIALS.sub('//', str(err))[:MAX_MESSAGE]}.",
             remedy="Check the MongoDB server and its credentials with `spatial-etl doctor`.",
         ) from err

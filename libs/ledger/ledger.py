@@ -82,20 +82,9 @@ class Ledger:
         with translated("forget a waiting drop"):
             self.database.manifests.delete_many(query)
 
-    def waiting_since(self, delivery: Delivery) -> datetime:
-        """Return since when a manifest object waits for its files; its delivery at the latest."""
-        with translated("read a waiting drop"):
-            found = self.database.manifests.find_one(
-                {
-                    "status": "waiting",
-                    "delivery.key": delivery.key,
-                    "delivery.etag": delivery.etag,
-                },
-                sort=[("received_at", ASCENDING)],
-            )
-        return found["received_at"] if found else delivery.received_at
-
-    def reopen(self, drop: DropRecord, delivery: Delivery, *, more_attempts: int) -> bool:
+    def reopen(
+        self, drop: DropRecord, delivery: Delivery, *, more_attempts: int, recipe: str
+    ) -> bool:
         """Take up again a drop that was answered but not published; False where another did."""
         return self._move(
             {"_id": drop.id, "status": drop.status, "attempt": drop.attempt},
@@ -103,6 +92,7 @@ class Ledger:
                 "status": "received",
                 "delivery": delivery.model_dump(),
                 "is_settled": False,
+                "recipe": recipe,
                 "attempt_limit": drop.attempt + more_attempts,
                 "reason": None,
                 "receipt": None,

@@ -16,7 +16,9 @@ GIB = 1024 * MIB
 class MinIOSettings(BaseSettings):
     """The S3 server with the landing zone and the lake (`MINIO_*`)."""
 
-    model_config = SettingsConfigDict(env_prefix="MINIO_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="MINIO_", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     endpoint: str = Field(description="host:port of the S3 server")
     access_key: str = Field(description="access key id")
@@ -30,7 +32,9 @@ class MinIOSettings(BaseSettings):
 class PostGISSettings(BaseSettings):
     """The throw-away compute database (`POSTGRES_*`)."""
 
-    model_config = SettingsConfigDict(env_prefix="POSTGRES_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="POSTGRES_", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     host: str = Field(default="127.0.0.1", description="host of the compute server")
     port: int = Field(default=5432, description="port of the compute server")
@@ -42,7 +46,9 @@ class PostGISSettings(BaseSettings):
 class MongoSettings(BaseSettings):
     """The ledger (`MONGO_*`)."""
 
-    model_config = SettingsConfigDict(env_prefix="MONGO_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="MONGO_", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     uri: SecretStr = Field(description="connection URI, with user and password")
     database: str = Field(default="spatial_etl", description="database of the ledger")
@@ -51,7 +57,9 @@ class MongoSettings(BaseSettings):
 class DagsterPostgresSettings(BaseSettings):
     """Dagster's own, durable database (`DAGSTER_POSTGRES_*`)."""
 
-    model_config = SettingsConfigDict(env_prefix="DAGSTER_POSTGRES_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="DAGSTER_POSTGRES_", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     host: str = Field(default="127.0.0.1", description="host of Dagster's database")
     port: int = Field(default=5433, description="port of Dagster's database")
@@ -63,7 +71,9 @@ class DagsterPostgresSettings(BaseSettings):
 class ServiceSettings(BaseSettings):
     """The service itself: where it works, what a run may use (`SPATIAL_ETL_*`)."""
 
-    model_config = SettingsConfigDict(env_prefix="SPATIAL_ETL_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="SPATIAL_ETL_", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     work_dir: Path = Field(
         default=Path("/tmp/spatial-etl"),  # noqa: S108 - a default a user overrides
@@ -87,6 +97,9 @@ class ServiceSettings(BaseSettings):
     max_attempts: int = Field(
         default=3, ge=1, description="attempts of a drop before a transient cause is final"
     )
+    code_server_host: str = Field(default="127.0.0.1", description="host of the code server")
+    code_server_port: int = Field(default=4000, description="gRPC port of the code server")
+    max_concurrent_runs: int = Field(default=2, ge=1, description="runs that work at once")
     max_queued: int = Field(
         default=25, ge=1, description="runs that may wait in Dagster's queue at once"
     )

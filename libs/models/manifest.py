@@ -78,9 +78,23 @@ def _landing_path(value: str) -> str:
     return value
 
 
+def _column_name(value: str) -> str:
+    if "\x00" in value:
+        raise ValueError(f"expected a column name without NUL, found {value!r}")
+    return value
+
+
+def _label(value: str) -> str:
+    if re.search(r"[\x00-\x1f\x7f]", value):
+        raise ValueError(f"expected text without control characters, found {value!r}")
+    return value
+
+
 DatasetId = Annotated[str, AfterValidator(_dataset_id)]
 TableName = Annotated[str, AfterValidator(_table_name)]
 LandingPath = Annotated[str, AfterValidator(_landing_path)]
+Label = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_label)]
+ColumnName = Annotated[str, AfterValidator(_column_name)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -134,7 +148,7 @@ class ManifestFile(_Part):
 class ManifestMetadata(_Part):
     """What people read about the dataset."""
 
-    project: str = Field(min_length=1, max_length=200)
+    project: Label
     description: str = Field(min_length=1, max_length=20_000)
     title: str | None = None
     source: str | None = None
@@ -153,7 +167,7 @@ class Contract(_Part):
     key: tuple[str, ...] | None = Field(
         default=None, min_length=1, description="columns that together are unique and not null"
     )
-    columns: dict[str, str] | None = Field(
+    columns: dict[ColumnName, str] | None = Field(
         default=None, description="column name -> type as `spatial-etl show` names it"
     )
     min_rows: int | None = Field(default=None, ge=0, lt=2**63)
@@ -181,8 +195,8 @@ class Options(_Part):
 class Manifest(_Part):
     """A drop: the files, what they are, and what to make of them."""
 
-    batch_id: str = Field(min_length=1, max_length=200, description="the user's label of the drop")
-    uploader: str = Field(min_length=1, max_length=200)
+    batch_id: Label = Field(description="the user's label of the drop")
+    uploader: Label
     intent: Intent
     dataset_id: DatasetId | None = Field(
         default=None, description="slug path; derived from project and first file where missing"
@@ -206,7 +220,8 @@ class Manifest(_Part):
         if self.dataset_id:
             return self.dataset_id
         stem = self.files[0].name.partition(".")[0]
-        return f"{slugify(self.metadata.project)}/{slugify(stem)}"
+        half = MAX_DATASET_ID // 2 - 1
+        return f"{slugify(self.metadata.project[:half])}/{slugify(stem[:half])}"
 
     @property
     def geometry_types(self) -> tuple[GeometryType, ...] | None:

@@ -17,6 +17,7 @@ from libs.models.errors import (
     SupersededError,
     TransientError,
 )
+from libs.models.manifest import ManifestMetadata
 from libs.models.receipt import FinalStatus, Receipt
 from libs.models.version import Version, Warn
 from libs.pipeline.workbench import Clients
@@ -87,7 +88,7 @@ def answer_unchanged(clients: Clients, drop_id: str, version: Version) -> None:
     drop = _require(clients, drop_id)
     warnings: tuple[Warn, ...] = ()
     metadata = (drop.manifest or {}).get("metadata")
-    if metadata != version.metadata.model_dump(mode="json", exclude_unset=True):
+    if ManifestMetadata.model_validate(metadata) != version.metadata:
         warnings = (
             Warn(
                 code="metadata.not_updated",

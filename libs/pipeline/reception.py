@@ -60,11 +60,11 @@ def look(clients: Clients, find_run: FindRun) -> list[RunOrder]:
         if drop.receipt is not None:
             settle(clients, Receipt.model_validate(drop.receipt), drop.delivery)
     items = clients.landing.list_manifests()
+    _withdraw(clients, {(item.key, item.etag) for item in items})
     claimed = clients.ledger.claimed_deliveries()
     for item in items:
         if (item.key, item.etag) not in claimed:
             receive(clients, item)
-    _withdraw(clients, {(item.key, item.etag) for item in items})
     orders = [
         order
         for drop in clients.ledger.with_status("queued", "running", "publishing")
@@ -77,11 +77,12 @@ def receive(clients: Clients, item: ObjectInfo) -> None:
     """Claim, refuse, answer or keep waiting the manifest at `item`."""
     delivery = Delivery(key=item.key, etag=item.etag, received_at=item.last_modified or now())
     if item.size_bytes > MAX_MANIFEST_BYTES:
-        content = f"{item.key}\n{item.etag}\n{item.size_bytes}".encode()
-        error = _too_large(item)
-        _refuse(clients, delivery, _digest(content), error.reason, None)
+        marks = f"{item.key}\n{item.etag}\n{item.size_bytes}".encode()
+        _refuse(clients, delivery, _digest(marks), _too_large(item).reason, None)
         return
     content = clients.landing.read_manifest(item)
+    if content is None:
+        return
     try:
         document = read_manifest_json(content)
     except ManifestError as err:
@@ -119,9 +120,8 @@ def _receive_valid(
     )
     missing = tuple(path for path, info in stats if info is None)
     identity = drop_id(document, [(file.path, file.etag, file.size_bytes) for file in files])
-    since = clients.ledger.waiting_since(delivery)
     drop = DropRecord(
-        _id=identity,
+        _id=_waiting_id(identity, delivery) if missing else identity,
         status="waiting" if missing else "received",
         batch_id=manifest.batch_id,
         dataset_id=manifest.resolved_dataset_id,
@@ -131,7 +131,7 @@ def _receive_valid(
         delivery=delivery,
         attempt_limit=clients.settings.max_attempts,
         recipe=RECIPE_VERSION,
-        received_at=since,
+        received_at=delivery.received_at,
         updated_at=now(),
     )
     if missing:
@@ -156,10 +156,16 @@ def _receive_valid(
     clients.ledger.forget_waiting(delivery)
 
 
+def _waiting_id(identity: str, delivery: Delivery) -> str:
+    """Return the id of a drop whose files are not all there: it ends with its delivery."""
+    place = f"\n{delivery.key}\t{delivery.etag}\t{delivery.received_at.isoformat()}"
+    return hashlib.sha256(f"waiting\n{identity}{place}".encode()).hexdigest()
+
+
 def _wait(clients: Clients, drop: DropRecord, wait_s: int) -> None:
+    clients.ledger.forget_waiting(drop.delivery, except_id=drop.id)
     if now() - drop.received_at <= timedelta(seconds=wait_s):
         clients.ledger.insert(drop)
-        clients.ledger.forget_waiting(drop.delivery, except_id=drop.id)
         return
     reason = Reason(
         code="source.missing",
@@ -195,16 +201,21 @@ def _refuse(
 
 
 def _insert_refused(clients: Clients, drop: DropRecord, reason: Reason) -> None:
-    """Record a refusal and answer it; one that the ledger knows is answered again."""
+    """Record a refusal at the door and answer it; one that the ledger knows is answered again.
+
+    It carries no recipe: what the door refused is looked at anew whenever it comes again.
+    """
     receipt = receipt_of(clients, drop, "rejected", reason=reason)
     refused = drop.model_copy(
         update={
             "status": "rejected",
+            "recipe": "",
             "reason": reason,
             "receipt": receipt.model_dump(mode="json"),
         }
     )
-    clients.ledger.insert(refused)
+    if not clients.ledger.insert(refused):
+        clients.ledger.record_redelivery(drop.id, drop.delivery)
     settle(clients, receipt, drop.delivery)
     logger.info("rejected %s: %s", drop.delivery.key, reason.code)
 
@@ -215,7 +226,12 @@ def _meet_again(clients: Clients, drop: DropRecord) -> None:
     if known is None or known.is_active:
         return
     if _may_run_again(known):
-        clients.ledger.reopen(known, drop.delivery, more_attempts=clients.settings.max_attempts)
+        clients.ledger.reopen(
+            known,
+            drop.delivery,
+            more_attempts=clients.settings.max_attempts,
+            recipe=RECIPE_VERSION,
+        )
         logger.info("reopened drop %s, which was %s", known.id[:12], known.status)
         return
     receipt = Receipt.model_validate(known.receipt)

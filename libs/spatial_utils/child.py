@@ -5,7 +5,9 @@ its whole process group down on every way out. What does not: what the program's
 (`libs.spatial_utils.ogr`).
 """
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -46,6 +48,8 @@ def run_child(
     Raises `FileNotFoundError` where the program does not exist. An interrupt reaches the child,
     which then has `STOP_GRACE_S` seconds.
     """
+    if shutil.which(args[0], path=env.get("PATH")) is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), args[0])
     bounded = [
         "setpriv", "--pdeathsig", "KILL",
         "prlimit", f"--as={limits.memory_bytes}", f"--fsize={limits.file_bytes}", "--core=0", "--",
@@ -97,4 +101,11 @@ def _signal_group(group: int, number: signal.Signals) -> None:
 
 
 def _read_back(descriptor: int) -> str:
-    return os.pread(descriptor, READ_BACK_BYTES, 0).decode("utf-8", "replace")
+    """Return what was written; of a flood, its beginning and its end."""
+    size = os.fstat(descriptor).st_size
+    if size <= READ_BACK_BYTES:
+        content = os.pread(descriptor, size, 0)
+    else:
+        half = READ_BACK_BYTES // 2
+        content = os.pread(descriptor, half, 0) + b"\n" + os.pread(descriptor, half, size - half)
+    return content.decode("utf-8", "replace")

@@ -1,7 +1,7 @@
 """Column types at each hop, as tables in both directions.
 
 What belongs here: OGR type -> our name -> PostGIS type, and what a GeoParquet column needs of the
-query that feeds it. What does not: reading columns from a server (`libs.compute.catalogue`).
+query that feeds it. What does not: reading columns from a server (`libs.compute.measure`).
 
 What cannot round-trip: OGR's DateTime without a zone is loaded as UTC; OGR's unsigned and 64-bit
 integer lists beyond int8 do not exist in PostGIS and are refused by the loader.

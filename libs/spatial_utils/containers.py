@@ -4,6 +4,8 @@ What belongs here: which members are data, and where they may be written. What d
 members hold (`libs.spatial_utils.ogr`).
 """
 
+import errno
+import lzma
 import shutil
 import zipfile
 import zlib
@@ -15,7 +17,15 @@ from libs.models.errors import SourceError
 MAX_MEMBERS = 10_000
 MAX_RATIO = 1000
 RATIO_FREE_BYTES = 100 * 1024 * 1024
+ZIP_BEGINNINGS = (b"PK\x03\x04", b"PK\x05\x06")
+OUR_OWN_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES)
 JUNK_PARTS = frozenset({"__MACOSX", ".DS_Store", "Thumbs.db"})
+
+
+UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError,
+    ValueError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -27,8 +37,9 @@ class Member:
 
 
 def is_zip(path: Path) -> bool:
-    """Return whether the file's content is a zip archive."""
-    return zipfile.is_zipfile(path)
+    """Return whether the file begins as a zip archive; a database with one at its end does not."""
+    with path.open("rb") as file:
+        return file.read(4) in ZIP_BEGINNINGS
 
 
 def unpack(archive: Path, folder: Path, *, max_bytes: int, file: str) -> list[Member]:
@@ -42,13 +53,22 @@ def unpack(archive: Path, folder: Path, *, max_bytes: int, file: str) -> list[Me
             members = [info for info in source.infolist() if _is_data(info)]
             _check_limits(members, archive.stat().st_size, max_bytes, file)
             return [_unpack_member(source, info, folder, file) for info in members]
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as err:
-        raise SourceError(
-            "source.broken_archive",
-            f"expected a readable zip archive, found: {err}.",
-            remedy="Pack the files again, without encryption, and drop the archive again.",
-            file=file,
-        ) from err
+    except OSError as err:
+        if err.errno in OUR_OWN_DISK:
+            raise
+        raise _broken(err, file) from err
+    except UNREADABLE as err:
+        raise _broken(err, file) from err
+
+
+def _broken(err: Exception, file: str) -> SourceError:
+    return SourceError(
+        "source.broken_archive",
+        f"expected a readable zip archive, found: {err}.",
+        remedy="Pack the files again, without encryption and with names that a folder can hold, "
+        "and drop the archive again.",
+        file=file,
+    )
 
 
 def _is_data(info: zipfile.ZipInfo) -> bool:
@@ -82,7 +102,8 @@ def _unpack_member(
     parts = _safe_parts(info)
     path = folder.joinpath(*parts)
     is_outside = parts[0].startswith("/") or ".." in parts or not path.is_relative_to(folder)
-    if is_outside or path.exists():
+    is_taken = path.exists() or any(parent.is_file() for parent in path.parents)
+    if is_outside or is_taken:
         raise SourceError(
             "source.unsafe_archive",
             f"expected members with distinct names below the archive's root, found "

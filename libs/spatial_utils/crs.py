@@ -5,6 +5,7 @@ Coordinates are in x, y order (lon, lat for geographic CRSs) everywhere in this 
 What belongs here: pyproj. What does not: giving a CRS a number in PostGIS (`libs.compute.srid`).
 """
 
+import math
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
@@ -93,7 +94,7 @@ def parse_crs(text: str, *, file: str | None = None, layer: str | None = None) -
 def describe_transformation(source: Crs, target: Crs, bbox: Bbox | None) -> Transformation:
     """Return which operation PROJ prefers between two CRSs, and its accuracy in metres."""
     area = None
-    if bbox and source.proj.is_geographic:
+    if bbox and source.proj.is_geographic and all(map(math.isfinite, bbox)):
         area = AreaOfInterest(*bbox)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Best transformation is not available")

@@ -1,7 +1,7 @@
 """Run id <-> name of its ephemeral schema, both ways.
 
 What belongs here: the naming rule. What does not: creating or dropping schemas
-(`libs.compute.ephemeral`).
+(`libs.compute.postgis`).
 """
 
 import re
@@ -41,7 +41,7 @@ class RunIdSchemaMapping:
     def from_schema_name(cls, name: str) -> "RunIdSchemaMapping":
         """Return the mapping of a schema's name; raises `TerminalError` for another schema."""
         run_id = name.removeprefix(PREFIX).replace("_", "-")
-        if not name.startswith(PREFIX) or not _RUN_ID.fullmatch(run_id):
+        if not name.startswith(PREFIX) or "-" in name or not _RUN_ID.fullmatch(run_id):
             raise TerminalError(
                 "schema.foreign",
                 f"expected a schema named {PREFIX}<run id>, found {name!r}.",

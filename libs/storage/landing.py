@@ -20,6 +20,7 @@ from libs.models.receipt import Receipt
 from libs.storage import client as s3
 
 MANIFESTS, ARCHIVE, REJECTED, RECEIPTS = "manifests/", "archive/", "rejected/", "receipts/"
+GONE_OR_REPLACED = frozenset({"PreconditionFailed", *s3.MISSING_CODES})
 
 
 def receipt_key(manifest_key: str) -> str:
@@ -39,15 +40,23 @@ class LandingZone:
         """Return every object dropped below `manifests/`, oldest first."""
         return s3.list_objects(self.client, self.bucket, MANIFESTS)
 
-    def read_manifest(self, item: s3.ObjectInfo) -> bytes:
-        """Return the bytes of a manifest, one more than is allowed at the most."""
+    def read_manifest(self, item: s3.ObjectInfo) -> bytes | None:
+        """Return the bytes of a manifest, one more than is allowed at the most.
+
+        None where it is gone or was replaced since it was listed.
+        """
         with s3.translated(f"read s3://{self.bucket}/{item.key}"):
-            response = self.client.get_object(
-                self.bucket,
-                item.key,
-                length=min(item.size_bytes, MAX_MANIFEST_BYTES + 1),
-                request_headers={"If-Match": item.etag},
-            )
+            try:
+                response = self.client.get_object(
+                    self.bucket,
+                    item.key,
+                    length=min(item.size_bytes, MAX_MANIFEST_BYTES + 1),
+                    request_headers={"If-Match": item.etag},
+                )
+            except S3Error as err:
+                if err.code in GONE_OR_REPLACED:
+                    return None
+                raise
             try:
                 return response.read()
             finally:
@@ -57,14 +66,15 @@ class LandingZone:
     def get_manifest(self, key: str) -> dict[str, Any]:
         """Return the JSON object of the manifest at `key`; raises as `read_manifest_json`."""
         item = self.stat(key)
-        if item is None:
+        content = self.read_manifest(item) if item else None
+        if content is None:
             raise SourceError(
                 "source.missing",
                 f"expected a manifest at s3://{self.bucket}/{key}, found nothing.",
                 remedy="Drop the manifest there.",
                 file=key,
             )
-        return read_manifest_json(self.read_manifest(item))
+        return read_manifest_json(content)
 
     def stat(self, key: str) -> s3.ObjectInfo | None:
         """Return what is at `key`; None for nothing."""
@@ -122,10 +132,13 @@ class LandingZone:
                 source = CopySource(self.bucket, key, match_etag=etag)
                 self.client.copy_object(self.bucket, target, source)
             except S3Error as err:
-                if err.code in {"PreconditionFailed", *s3.MISSING_CODES}:
+                if err.code in GONE_OR_REPLACED:
                     return None
                 raise
-            self.client.remove_object(self.bucket, key)
+        current = self.stat(key)
+        if current is not None and current.etag == etag:
+            with s3.translated(f"remove s3://{self.bucket}/{key}"):
+                self.client.remove_object(self.bucket, key)
         return target
 
     def _free_key(self, key: str, etag: str) -> str:

@@ -57,7 +57,7 @@ def main() -> int:
 def _drops(env: dict[str, str], folder: Path) -> bool:
     for part in ("shp", "shx", "dbf", "cpg"):
         shutil.copy(DATA / f"naturalearth_lowres.{part}", folder)
-    tour = [
+    tour: list[tuple[str, list[str | Path], str, set[ExitCode]]] = [
         (
             "A good file: 2,143 points in a GeoPackage",
             [DATA / "nz-pa-points-topo-150k.gpkg", "--dataset", "demo/nz-pa-points"],

@@ -74,7 +74,9 @@ def measure(env: dict[str, str]) -> tuple[list[dict[str, float]], list[float]]:
 def time_drop(user: LandingUser, database: Any) -> dict[str, float]:
     """Drop 1,000 points and return the seconds of each hop, from put to receipt."""
     name = f"bench-{uuid.uuid4().hex[:8]}"
-    content = geojson(*(({"n": n, "name": f"point {n}"}, point(n / 10, 1)) for n in range(FEATURES)))
+    content = geojson(
+        *(({"n": n, "name": f"point {n}"}, point(n / 10, 1)) for n in range(FEATURES))
+    )
     path = user.put(f"uploads/{name}/points.geojson", content)
     started = time.time()
     user.drop(name, make_manifest(name, [path]))
@@ -120,10 +122,7 @@ def report(drops: list[dict[str, float]], empties: list[float]) -> None:
 
 
 def row(label: str, values: list[float]) -> None:
-    print(
-        f"{label:24}{statistics.median(values):8.3f}"
-        f"   ({min(values):.3f} to {max(values):.3f})"
-    )
+    print(f"{label:24}{statistics.median(values):8.3f}   ({min(values):.3f} to {max(values):.3f})")
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from libs.ledger.records import Delivery, DropRecord, FileClaim
 from libs.models.manifest import Manifest, ManifestFile, parse_manifest
 from libs.models.receipt import Receipt
 from libs.models.version import Version
-from libs.pipeline.recipe import RECIPE_VERSION
 from libs.pipeline.kinds.sources import Candidate, FoundLayer
+from libs.pipeline.recipe import RECIPE_VERSION
 from libs.spatial_utils.layers import (
     Field,
     GeometryField,

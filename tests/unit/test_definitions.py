@@ -57,7 +57,11 @@ def snapshot(definitions: Definitions) -> dict[str, Any]:
 
 
 def test_dagster_knows_what_the_committed_snapshot_says() -> None:
-    assert snapshot(build_defs()) == json.loads(SNAPSHOT.read_text())
+    found = snapshot(build_defs())
+    message = (
+        f"where the change is wanted, write this to {SNAPSHOT}:\n{json.dumps(found, indent=2)}"
+    )
+    assert found == json.loads(SNAPSHOT.read_text()), message
 
 
 def test_the_steps_of_the_job_are_the_phases_in_order() -> None:

@@ -80,7 +80,5 @@ def test_a_version_of_another_form_is_refused(changes: dict[str, Any]) -> None:
         ),
     ],
 )
-def test_the_names_that_the_architecture_fixes_are_there(
-    kind: type[BaseModel], names: str
-) -> None:
+def test_the_names_that_the_architecture_fixes_are_there(kind: type[BaseModel], names: str) -> None:
     assert set(names.split()) <= set(kind.model_fields)

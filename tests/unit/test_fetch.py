@@ -154,13 +154,9 @@ def test_content_of_the_datasets_newest_version_is_known_again(
     assert (fetched.unchanged is not None) is is_unchanged
 
 
-def test_content_of_an_older_version_is_published_again(
-    bench: Workbench, minio: FakeMinio
-) -> None:
+def test_content_of_an_older_version_is_published_again(bench: Workbench, minio: FakeMinio) -> None:
     minio.put(BUCKET, "uploads/roads.gpkg", b"data")
     digest = hash_of(hashlib.sha256(b"data").hexdigest())
     bench.clients.catalog.publish(version(1, content_hash=digest))
     bench.clients.catalog.publish(version(2, content_hash="f" * 64))
     assert fetch(bench, taken(minio, {"path": ROADS})).unchanged is None
-
-

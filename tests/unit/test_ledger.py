@@ -103,9 +103,7 @@ def test_a_run_is_recorded(ledger: Ledger, running: DropRecord, database: Any) -
 
 
 @pytest.mark.parametrize("attempt", [0, 2])
-def test_another_attempt_may_not_begin(
-    ledger: Ledger, queued: DropRecord, attempt: int
-) -> None:
+def test_another_attempt_may_not_begin(ledger: Ledger, queued: DropRecord, attempt: int) -> None:
     with pytest.raises(SupersededError, match=f"to belong to attempt {attempt}"):
         ledger.begin_attempt(queued.id, attempt, "run1")
 
@@ -215,23 +213,12 @@ AGAIN = Delivery(key="manifests/again.json", etag="m1", received_at=NOON)
 def test_an_answered_drop_is_reopened_by_one_of_two(ledger: Ledger, running: DropRecord) -> None:
     ledger.answer(receipt(status="failed", reason=REASON), attempt=1)
     seen_by_both = known(ledger)
-    assert ledger.reopen(seen_by_both, AGAIN, more_attempts=3)
-    assert not ledger.reopen(seen_by_both, AGAIN, more_attempts=3)
+    assert ledger.reopen(seen_by_both, AGAIN, more_attempts=3, recipe="1")
+    assert not ledger.reopen(seen_by_both, AGAIN, more_attempts=3, recipe="1")
     reopened = known(ledger)
     assert (reopened.status, reopened.attempt, reopened.attempt_limit) == ("received", 1, 4)
     assert (reopened.delivery, reopened.reason, reopened.receipt) == (AGAIN, None, None)
     assert ledger.open_attempt(reopened) == 2
-
-
-def test_the_oldest_wait_of_a_manifest_counts(ledger: Ledger, clock: Clock) -> None:
-    delivery = Delivery(key="manifests/a.json", etag="m1", received_at=clock())
-    assert ledger.waiting_since(delivery) == clock()
-    earlier = clock()
-    clock.advance(60)
-    for name, since in (("x", earlier), ("y", clock())):
-        ledger.insert(drop(name, status="waiting", delivery=delivery, received_at=since))
-    late = delivery.model_copy(update={"received_at": clock()})
-    assert ledger.waiting_since(late) == earlier
 
 
 def test_only_waiting_drops_of_that_manifest_are_forgotten(ledger: Ledger) -> None:
@@ -273,8 +260,9 @@ def test_an_answer_is_unsettled_until_its_own_manifest_was_moved(
 
 @pytest.mark.parametrize("error", [AutoReconnect, ServerSelectionTimeoutError, PyMongoError])
 def test_a_server_that_does_not_answer_is_a_transient_error(error: type[PyMongoError]) -> None:
-    with pytest.raises(LedgerError, match="expected the ledger to look") as caught, translated(
-        "look"
+    with (
+        pytest.raises(LedgerError, match="expected the ledger to look") as caught,
+        translated("look"),
     ):
         raise error("mongodb://user:hunter2@host")
     assert "hunter2" not in str(caught.value)

@@ -51,7 +51,7 @@ def test_every_address_is_loopback(layout: Layout, plan: Plan) -> None:
 
 def test_given_servers_are_not_started(layout: Layout, plan: Plan) -> None:
     given = Plan(plan.ports, frozenset({"s3", "mongo"}), plan.settings)
-    assert {"s3", "mongo"}.isdisjoint(programs(layout, given))
+    assert {"s3", "mongo"}.isdisjoint(programs(layout, given, "etl_pipelines.definitions"))
 
 
 def test_free_ports_are_distinct_and_none_is_a_default() -> None:

@@ -181,7 +181,9 @@ def test_a_path_outside_the_landing_bucket_is_refused(path: str, code: str) -> N
     assert error.reason.remedy
 
 
-@pytest.mark.parametrize("key", ["roads.gpkg", "ä b/Straßen (1).zip", "a/..b/c", "x%2e%2e/y", "日本"])
+@pytest.mark.parametrize(
+    "key", ["roads.gpkg", "ä b/Straßen (1).zip", "a/..b/c", "x%2e%2e/y", "日本"]
+)
 def test_any_other_key_is_accepted(key: str) -> None:
     assert manifest(f"s3://{BUCKET}/{key}").files[0].key == key
 
@@ -400,9 +402,7 @@ def test_a_drop_is_the_same_whatever_the_order_of_keys_and_the_white_space() -> 
     ],
     ids=["label", "metadata", "etag", "size", "order", "fewer", "missing"],
 )
-def test_a_drop_is_another_one(
-    changed: dict[str, Any], files: list[tuple[str, str, int]]
-) -> None:
+def test_a_drop_is_another_one(changed: dict[str, Any], files: list[tuple[str, str, int]]) -> None:
     assert drop_id(changed, files) != drop_id(document(), FILES)
 
 
@@ -417,7 +417,8 @@ def test_canonical_json_is_sorted_and_keeps_unicode() -> None:
 
 
 def test_the_json_schema_is_the_committed_one() -> None:
-    assert manifest_schema() == json.loads(SNAPSHOT.read_text())
+    message = f"`spatial-etl schema > {SNAPSHOT}` writes it anew where the change is wanted"
+    assert manifest_schema() == json.loads(SNAPSHOT.read_text()), message
 
 
 def objects_of(schema: Any) -> list[dict[str, Any]]:

@@ -184,7 +184,7 @@ def test_an_error_after_a_flood_of_warnings_is_found(
     program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(child, "READ_BACK_BYTES", 10_000)
-    gdal = program("yes 'Warning 1: odd' | head -c 50000 >&2; echo; echo 'ERROR 1: lost' >&2")
+    gdal = program("{ yes 'Warning 1: odd' | head -n 5000; echo 'ERROR 1: lost'; } >&2")
     assert "ERROR 1: lost" in error_of(gdal, tmp_path).reason.message
 
 
@@ -269,9 +269,7 @@ def describing(program: Program, monkeypatch: pytest.MonkeyPatch) -> Program:
     return make
 
 
-def test_a_source_is_described_by_the_drivers_allowed(
-    describing: Program, tmp_path: Path
-) -> None:
+def test_a_source_is_described_by_the_drivers_allowed(describing: Program, tmp_path: Path) -> None:
     gdal = describing(
         f'printf "%s\\n" "$@" "$GDAL_SKIP" > {tmp_path}/asked; echo \'{description()}\''
     )

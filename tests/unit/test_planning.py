@@ -129,16 +129,20 @@ def test_union_columns_never_changes_a_type() -> None:
     assert "id text only here" in error.reason.message
 
 
-@pytest.mark.parametrize("union_columns", [False, True])
-def test_a_column_that_stands_twice_in_one_source_is_not_lost(union_columns: bool) -> None:
+def twice_the_same_column() -> tuple[FoundLayer, FoundLayer]:
+    """Return a source with the column `a`, and one in which it stands twice."""
     once = columns(a="String")
-    twice = once.model_copy(update={"fields": once.fields * 2})
-    try:
-        (table,), _ = plan(found(once), found(twice, path=OTHER), union_columns=union_columns)
-    except SourceError as err:
-        assert err.reason.code == "source.columns_differ"
-    else:
-        assert [column.name for column in table.columns] == ["a", "a"]
+    return found(once), found(once.model_copy(update={"fields": once.fields * 2}), path=OTHER)
+
+
+def test_a_column_that_stands_twice_in_one_source_only_differs() -> None:
+    error = refusal(SourceError, *twice_the_same_column())
+    assert error.reason.code == "source.columns_differ"
+
+
+def test_union_columns_keeps_a_column_that_stands_twice_in_one_source() -> None:
+    (table,), _ = plan(*twice_the_same_column(), union_columns=True)
+    assert [column.name for column in table.columns] == ["a", "a"]
 
 
 def test_a_column_type_nobody_can_hold_is_named() -> None:
@@ -185,7 +189,9 @@ def test_the_type_is_common_to_all_sources_and_promotion_is_said() -> None:
     layers = [found(lines()), found(many, path=OTHER)]
     plans, warnings = plan_tables(manifest(), "transport/roads", layers)
     assert plans[0].geometry.type_name == "MultiLineString"
-    assert [(item.code, item.layer) for item in warnings] == [("geometry.promoted_to_multi", "roads")]
+    assert [(item.code, item.layer) for item in warnings] == [
+        ("geometry.promoted_to_multi", "roads")
+    ]
     assert "3 single geometries became MultiLineString" in warnings[0].message
 
 

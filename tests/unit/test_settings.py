@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-import libs.models.config as config
+from libs.models import config
 
 ROOT = Path(__file__).parents[2]
 CLASSES = sorted(

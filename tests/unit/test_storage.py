@@ -55,14 +55,17 @@ def test_a_manifest_is_read_no_further_than_the_limit(
     assert len(landing.read_manifest(item)) == MAX_MANIFEST_BYTES + 1
 
 
-def test_a_manifest_replaced_since_it_was_listed_is_not_read(
-    landing: LandingZone, minio: FakeMinio
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_manifest_gone_or_replaced_since_it_was_listed_is_not_read(
+    landing: LandingZone, minio: FakeMinio, is_gone: bool
 ) -> None:
     put_manifest(minio, b"{}")
     (item,) = landing.list_manifests()
-    put_manifest(minio, b'{"a": 1}')
-    with pytest.raises(StorageError, match="PreconditionFailed"):
-        landing.read_manifest(item)
+    if is_gone:
+        minio.remove_object(BUCKET, item.key)
+    else:
+        put_manifest(minio, b'{"a": 1}')
+    assert landing.read_manifest(item) is None
 
 
 @pytest.mark.parametrize(

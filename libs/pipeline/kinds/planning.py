@@ -5,6 +5,7 @@ What belongs here: every decision about what a table will be. What does not: car
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -223,29 +224,25 @@ def _table_crs(name: str, members: Sequence[SourceLayer], target: Crs | None) ->
 def _merge_columns(name: str, members: Sequence[SourceLayer], union: bool) -> tuple[Column, ...]:
     merged = list(members[0].columns)
     for member in members[1:]:
-        if not union and {*member.columns} != {*merged}:
+        if not union and Counter(member.columns) != Counter(merged):
             raise _columns_differ(name, members[0], member)
+        types = {column.name: column.type for column in merged}
         for column in member.columns:
-            same_name = next((known for known in merged if known.name == column.name), None)
-            if same_name is None:
-                merged.append(column)
-            elif same_name.type != column.type:
+            if types.get(column.name, column.type) != column.type:
                 raise _columns_differ(name, members[0], member)
+        merged += (Counter(member.columns) - Counter(merged)).elements()
     return tuple(merged)
 
 
 def _columns_differ(name: str, first: SourceLayer, other: SourceLayer) -> SourceError:
-    def shown(columns: set[Column]) -> str:
-        return ", ".join(sorted(f"{c.name} {c.type}" for c in columns)) or "nothing"
+    def shown(columns: Counter[Column]) -> str:
+        return ", ".join(sorted(f"{c.name} {c.type}" for c in columns.elements())) or "nothing"
 
-    only_first, only_other = (
-        {*first.columns} - {*other.columns},
-        {*other.columns} - {*first.columns},
-    )
+    ours, theirs = Counter(first.columns), Counter(other.columns)
     return SourceError(
         "source.columns_differ",
         f"expected all sources of table {name!r} to have the same columns, found "
-        f"{shown(only_first)} only in {first.file}, and {shown(only_other)} only here.",
+        f"{shown(ours - theirs)} only in {first.file}, and {shown(theirs - ours)} only here.",
         remedy="Align the columns, set options.union_columns to fill missing ones with NULL (types "
         "must agree), or give each file its own files[].table.",
         file=other.file,
