@@ -4,6 +4,7 @@ What belongs here: translating between `libs.pipeline` and Dagster, once for all
 What does not: what a phase does (`libs.pipeline`), how they are wired (`ingest`).
 """
 
+import errno
 import time
 from collections.abc import Callable
 from typing import Protocol, TypeVar
@@ -11,7 +12,7 @@ from typing import Protocol, TypeVar
 from dagster import Failure, MetadataValue, OpExecutionContext
 
 from libs.ledger.ledger import now
-from libs.models.errors import InternalError, SpatialEtlError
+from libs.models.errors import ComputeError, InternalError, SpatialEtlError
 from libs.models.receipt import PhaseRecord
 from libs.pipeline.answer import answer_error
 from libs.pipeline.state import Facts
@@ -57,14 +58,24 @@ def run_phase(
     except SpatialEtlError as err:
         raise _answered(context, drop_id, attempt, err) from err
     except Exception as err:
-        unforeseen = InternalError(
-            "internal.unexpected",
-            f"expected phase {name} to end or to say why not, found {type(err).__name__}: {err}.",
-            remedy="This is a defect of the service: report it with the run's log.",
-        )
-        raise _answered(context, drop_id, attempt, unforeseen) from err
+        raise _answered(context, drop_id, attempt, _named(name, err)) from err
     context.add_output_metadata({**result.facts, "seconds": record.seconds or 0.0})
     return result
+
+
+def _named(phase: str, err: Exception) -> SpatialEtlError:
+    """Return our error for one that nobody below translated."""
+    if isinstance(err, OSError) and err.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return ComputeError(
+            "compute.disk_full",
+            f"expected room in the work folder for phase {phase}, found none: {err}.",
+            remedy="Free space below SPATIAL_ETL_WORK_DIR; the drop is tried again.",
+        )
+    return InternalError(
+        "internal.unexpected",
+        f"expected phase {phase} to end or to say why not, found {type(err).__name__}: {err}.",
+        remedy="This is a defect of the service: report it with the run's log.",
+    )
 
 
 def _record(bench: Workbench, drop_id: str, attempt: int, record: PhaseRecord) -> None:

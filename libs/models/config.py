@@ -103,6 +103,11 @@ class ServiceSettings(BaseSettings):
     max_queued: int = Field(
         default=25, ge=1, description="runs that may wait in Dagster's queue at once"
     )
+    retry_backoff_s: float = Field(
+        default=10,
+        ge=0,
+        description="seconds before the second attempt; each later one waits twice as long",
+    )
     sensor_interval_s: int = Field(
         default=5, ge=1, description="least seconds between two looks at the landing zone"
     )

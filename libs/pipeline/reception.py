@@ -310,11 +310,21 @@ def _end_lost_attempt(clients: Clients, drop: DropRecord) -> None:
 def _open_attempts(clients: Clients) -> list[RunOrder]:
     room = clients.settings.max_queued - len(clients.ledger.with_status("queued"))
     orders = []
-    for drop in clients.ledger.with_status("received", limit=max(room, 0)) if room > 0 else []:
+    due = [d for d in clients.ledger.with_status("received") if _is_due(clients, d)]
+    for drop in due[: max(room, 0)]:
         number = clients.ledger.open_attempt(drop)
         if number is not None:
             orders.append(_order(drop.model_copy(update={"attempt": number})))
     return orders
+
+
+def _is_due(clients: Clients, drop: DropRecord) -> bool:
+    last = drop.current
+    if last is None or last.ended_at is None or drop.delivery.received_at >= last.ended_at:
+        return True
+    tries = clients.settings.max_attempts - (drop.attempt_limit - last.number)
+    pause_s = clients.settings.retry_backoff_s * 2 ** (tries - 1)
+    return now() >= last.ended_at + timedelta(seconds=pause_s)
 
 
 def _order(drop: DropRecord) -> RunOrder:

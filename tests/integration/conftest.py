@@ -33,6 +33,7 @@ def clients(
     monkeypatch.setenv("MINIO_LANDING_BUCKET", LANDING)
     monkeypatch.setenv("MINIO_LAKE_BUCKET", LAKE)
     monkeypatch.setenv("MONGO_DATABASE", database)
+    monkeypatch.setenv("SPATIAL_ETL_RETRY_BACKOFF_S", "0")
     for bucket in (LANDING, LAKE):
         if not s3_client.bucket_exists(bucket):
             s3_client.make_bucket(bucket)

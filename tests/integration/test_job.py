@@ -53,9 +53,7 @@ def break_phase(monkeypatch: pytest.MonkeyPatch, phase: str, error: Exception) -
 
 def assert_nothing_is_left(line: Line, run_id: str, environment: dict[str, str]) -> None:
     schema = RunIdSchemaMapping.from_run_id(run_id).schema_name
-    found = line.clients.postgis.run(
-        f"SELECT 1 FROM pg_namespace WHERE nspname = '{schema}'"
-    )
+    found = line.clients.postgis.run(f"SELECT 1 FROM pg_namespace WHERE nspname = '{schema}'")
     assert found == []
     assert not (Path(environment["SPATIAL_ETL_WORK_DIR"]) / run_id).exists()
 

@@ -77,7 +77,7 @@ def clients(
     landing: LandingZone, lake: Lake, ledger: Ledger, catalog: Catalog, tmp_path: Path
 ) -> Clients:
     """Return clients whose servers are in memory; PostGIS and GDAL are missing."""
-    settings = ServiceSettings(work_dir=tmp_path / "work")
+    settings = ServiceSettings(work_dir=tmp_path / "work", retry_backoff_s=0)
     return Clients(settings, landing, lake, ledger, catalog, postgis=None, gdal=None)
 
 

@@ -294,6 +294,20 @@ def test_a_run_that_ends_without_an_answer_is_tried_again_and_then_failed(
     assert dropped.look() == []
 
 
+def test_attempts_are_farther_and_farther_apart(dropped: Reception) -> None:
+    dropped.set(retry_backoff_s=10)
+    for number, pause_s in ((1, 10), (2, 20)):
+        order = dropped.order()
+        assert order.attempt == number
+        dropped.start(order)
+        dropped.runs[order.run_key] = "ended"
+        assert dropped.look() == []
+        dropped.clock.advance(pause_s - 3)
+        assert dropped.look() == []
+        dropped.clock.advance(3)
+    assert dropped.order().attempt == 3
+
+
 def test_a_run_that_ends_before_it_began_is_lost_too(dropped: Reception) -> None:
     order = dropped.order()
     dropped.runs[order.run_key] = "ended"

@@ -64,7 +64,18 @@ def find_layers(bench: Workbench, fetched: Fetched) -> tuple[list[FoundLayer], l
 def _sets(files: Iterable[FetchedFile]) -> list[tuple[FetchedFile, list[FetchedFile]]]:
     """Return each source file with its companions: the parts of a loose shapefile."""
     files = list(files)
-    main = {_stem_key(item): item for item in files if item.file.name.lower().endswith(".shp")}
+    main: dict[str, FetchedFile] = {}
+    for item in files:
+        if item.file.name.lower().endswith(".shp"):
+            other = main.setdefault(_stem_key(item), item)
+            if other is not item:
+                raise SourceError(
+                    "source.ambiguous_shapefile",
+                    f"expected names that differ by more than the case of their suffix, found "
+                    f"{other.file.name!r} and {item.file.name!r}.",
+                    remedy="Rename one of the shapefiles with all its parts.",
+                    file=item.file.path,
+                )
     companions: dict[str, list[FetchedFile]] = {key: [] for key in main}
     sources = []
     for item in files:

@@ -35,7 +35,7 @@ from libs.pipeline.state import (
     TransformedRows,
 )
 from libs.pipeline.workbench import Workbench
-from libs.spatial_utils.crs import Crs, describe_transformation
+from libs.spatial_utils.crs import describe_transformation
 from libs.spatial_utils.drivers import OUTPUT_DRIVERS, OUTPUT_SUFFIXES
 
 
@@ -180,13 +180,11 @@ def _transformations(bench: Workbench, table: LoadedRows) -> tuple[Transformatio
     found: dict[str, Transformation] = {}
     for source, raw in zip(table.plan.sources, table.raw_tables, strict=True):
         if source.crs and not source.crs.equals(target):
-            found[source.crs.wkt] = _describe(bench, source.crs, target, raw)
+            bbox = bench.clients.postgis.bounds(bench.schema, raw, GEOMETRY_COLUMN)
+            if bbox and source.is_swapped:
+                bbox = (bbox[1], bbox[0], bbox[3], bbox[2])
+            found[source.crs.wkt] = describe_transformation(source.crs, target, bbox)
     return tuple(found.values())
-
-
-def _describe(bench: Workbench, source: Crs, target: Crs, raw: str) -> Transformation:
-    bbox = bench.clients.postgis.bounds(bench.schema, raw, GEOMETRY_COLUMN)
-    return describe_transformation(source, target, bbox)
 
 
 def _transformation_warnings(table: TransformedRows) -> list[Warn]:
