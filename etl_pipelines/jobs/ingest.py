@@ -27,7 +27,7 @@ from libs.models.version import Version
 from libs.pipeline import state
 
 WORKBENCH = {"workbench"}
-TIER = "bronze"
+TIERS = {"join": "silver"}
 
 
 class DropConfig(Config):
@@ -100,7 +100,7 @@ def publish(context: OpExecutionContext, dumped: state.Dumped) -> None:
 def _materialization(version: Version) -> AssetMaterialization:
     rows = sum(table.rows for table in version.tables)
     return AssetMaterialization(
-        asset_key=AssetKey([TIER, *version.dataset_id.split("/")]),
+        asset_key=AssetKey([TIERS.get(version.kind, "bronze"), *version.dataset_id.split("/")]),
         description=version.metadata.description,
         metadata={
             "version": version.version,

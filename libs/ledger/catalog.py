@@ -74,12 +74,16 @@ class Catalog:
         """Return whether any version was made of this content."""
         return self._one({"content_hash": content_hash}) is not None
 
-    def get(self, dataset_id: str, version: int | None = None) -> Version:
-        """Return a version, the newest where none is named; raises `NotFoundError`."""
+    def find(self, dataset_id: str, version: int | None = None) -> Version | None:
+        """Return a version, the newest where none is named; None where there is none."""
         query: Document = {"dataset_id": dataset_id}
         if version is not None:
             query["version"] = version
-        found = self._one(query)
+        return self._one(query)
+
+    def get(self, dataset_id: str, version: int | None = None) -> Version:
+        """Return a version, the newest where none is named; raises `NotFoundError`."""
+        found = self.find(dataset_id, version)
         if found is None:
             wanted = dataset_id if version is None else f"{dataset_id}@{version}"
             raise NotFoundError(

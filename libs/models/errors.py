@@ -6,6 +6,7 @@
     │   ├── SourceError        source.*     a file is missing, changed, broken or unreadable
     │   ├── CrsError           crs.*        a CRS is missing, unknown or contradicts the manifest
     │   ├── ContractError      contract.*   the data breaks what the manifest promises
+    │   ├── JoinError          join.*       two datasets do not meet as the manifest asks
     │   ├── FidelityError      fidelity.*   something was lost or changed between two hops
     │   ├── NotFoundError      ledger.*     a dataset, version or drop that the ledger does not hold
     │   ├── SupersededError    attempt.*    another attempt owns the drop: stop, publish nothing
@@ -95,6 +96,10 @@ class CrsError(TerminalError):
 
 class ContractError(TerminalError):
     """The data breaks the manifest's contract."""
+
+
+class JoinError(TerminalError):
+    """Two datasets do not meet as the manifest asks."""
 
 
 class FidelityError(TerminalError):

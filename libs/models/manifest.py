@@ -26,8 +26,14 @@ from libs.models.errors import ManifestError
 MAX_MANIFEST_BYTES = 1024 * 1024
 MAX_DATASET_ID = 200
 
-Intent = Literal["ingest_vector", "ingest_building_footprints", "ingest_road_network"]
-OutputFormat = Literal["geoparquet", "flatgeobuf", "gpkg"]
+Intent = Literal[
+    "ingest_vector", "ingest_building_footprints", "ingest_road_network", "ingest_raster",
+    "ingest_tabular", "join_datasets",
+]  # fmt: skip
+FileType = Literal["vector", "raster", "tabular"]
+OutputFormat = Literal["geoparquet", "flatgeobuf", "gpkg", "parquet", "cog"]
+JoinHow = Literal["left", "inner", "right", "outer"]
+JoinPredicate = Literal["intersects", "within", "contains", "nearest"]
 GeometryType = Literal[
     "Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon",
     "GeometryCollection",
@@ -37,6 +43,15 @@ INTENT_GEOMETRY_TYPES: dict[str, tuple[GeometryType, ...]] = {
     "ingest_building_footprints": ("Polygon", "MultiPolygon"),
     "ingest_road_network": ("LineString", "MultiLineString"),
 }
+
+INTENT_FILE_TYPES: dict[str, FileType] = {
+    "ingest_vector": "vector",
+    "ingest_building_footprints": "vector",
+    "ingest_road_network": "vector",
+    "ingest_raster": "raster",
+    "ingest_tabular": "tabular",
+}
+JOIN_INPUTS = 2
 
 _SLUG_PART = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
 _TABLE_NAME = re.compile(r"[^\x00-\x1f/\\]{1,120}")
@@ -106,7 +121,7 @@ class ManifestFile(_Part):
     """One file in the landing zone."""
 
     path: LandingPath = Field(description="s3://landing-zone/<key>")
-    type: Literal["vector"] = Field(description="kind of data in the file")
+    type: FileType = Field(description="kind of data in the file")
     format: str | None = Field(default=None, description="GDAL driver name, where it is known")
     crs: str | None = Field(
         default=None,
@@ -119,6 +134,12 @@ class ManifestFile(_Part):
     table: TableName | None = Field(default=None, description="name of the table it becomes")
     encoding: str | None = Field(
         default=None, pattern=r"^[A-Za-z0-9_.:-]{1,40}$", description="encoding of its text"
+    )
+    delimiter: str | None = Field(
+        default=None, min_length=1, max_length=1, description="of a CSV; detected where missing"
+    )
+    columns: dict[ColumnName, str] | None = Field(
+        default=None, description="column of a CSV -> its type, named as `spatial-etl show` does"
     )
     sha256: Sha256 | None = Field(default=None, description="checked after the download")
 
@@ -174,6 +195,23 @@ class Contract(_Part):
     max_rows: int | None = Field(default=None, ge=0, lt=2**63)
 
 
+class JoinInput(_Part):
+    """A published dataset that takes part in a join."""
+
+    dataset_id: DatasetId
+    version: int | None = Field(default=None, ge=1, description="the newest where missing")
+    table: TableName | None = Field(
+        default=None, description="needed where the version has several tables"
+    )
+
+
+class JoinKey(_Part):
+    """A pair of columns that must be equal; their types must agree."""
+
+    left: ColumnName
+    right: ColumnName
+
+
 class Options(_Part):
     """What the user asks for beyond a faithful copy."""
 
@@ -184,12 +222,54 @@ class Options(_Part):
     union_columns: bool = Field(
         default=False, description="append sources whose columns differ, missing ones as NULL"
     )
-    outputs: tuple[OutputFormat, ...] = Field(
-        default=("geoparquet", "flatgeobuf"), min_length=1, description="formats to publish"
+    outputs: tuple[OutputFormat, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="formats to publish; where missing geoparquet and flatgeobuf for geometries, "
+        "parquet for tables without, cog for rasters",
     )
     wait_for_files_s: int = Field(
         default=600, ge=0, le=7 * 86_400, description="how long a manifest waits for its files"
     )
+    x_column: ColumnName | None = Field(
+        default=None, description="with y_column: a table becomes points"
+    )
+    y_column: ColumnName | None = None
+    guess_types: bool = Field(
+        default=False, description="give a CSV's columns types where every value survives it"
+    )
+    bad_rows: Literal["refuse", "keep"] = Field(
+        default="refuse",
+        description="rows with too few or too many fields and undecodable bytes: refuse the file, "
+        "or keep them (missing fields NULL, surplus fields in a column of their own)",
+    )
+    how: JoinHow = Field(default="left", description="which rows a join keeps")
+    on: tuple[JoinKey, ...] | None = Field(
+        default=None, min_length=1, description="key columns of a join"
+    )
+    predicate: JoinPredicate | None = Field(
+        default=None, description="relation of the left geometry to the right one"
+    )
+    max_distance_m: float | None = Field(
+        default=None, gt=0, description="of predicate nearest, in metres"
+    )
+    min_match_rate: float | None = Field(
+        default=None, ge=0, le=1, description="least share of left rows with a match"
+    )
+    expect: Literal["one_to_one", "many_to_one"] | None = Field(
+        default=None, description="refuse a join that multiplies rows"
+    )
+    allow_no_match: bool = Field(default=False, description="publish a join without any match")
+
+    @model_validator(mode="after")
+    def _pairs_are_whole(self) -> "Options":
+        if (self.x_column is None) != (self.y_column is None):
+            raise ValueError("expected x_column and y_column together, found one of them")
+        if self.on and self.predicate:
+            raise ValueError("expected a join by 'on' or by 'predicate', found both")
+        if (self.predicate == "nearest") != (self.max_distance_m is not None):
+            raise ValueError("expected max_distance_m with predicate 'nearest', and only there")
+        return self
 
 
 class Manifest(_Part):
@@ -201,7 +281,12 @@ class Manifest(_Part):
     dataset_id: DatasetId | None = Field(
         default=None, description="slug path; derived from project and first file where missing"
     )
-    files: tuple[ManifestFile, ...] = Field(min_length=1, max_length=1000)
+    files: tuple[ManifestFile, ...] = Field(
+        default=(), max_length=1000, description="required for every intent but join_datasets"
+    )
+    inputs: tuple[JoinInput, ...] = Field(
+        default=(), description="of join_datasets: the left and the right dataset"
+    )
     metadata: ManifestMetadata
     contract: Contract = Contract()
     options: Options = Options()
@@ -213,6 +298,30 @@ class Manifest(_Part):
         if twice:
             raise ValueError(f"expected each file once, found {', '.join(twice)} more than once")
         return self
+
+    @model_validator(mode="after")
+    def _intent_has_what_it_needs(self) -> "Manifest":
+        if self.intent == "join_datasets":
+            self._require_join()
+            return self
+        if not self.files:
+            raise ValueError(f"files: Field required for intent {self.intent}")
+        if self.inputs:
+            raise ValueError("inputs: only join_datasets takes published datasets")
+        wanted = INTENT_FILE_TYPES[self.intent]
+        for number, file in enumerate(self.files):
+            if file.type != wanted:
+                raise ValueError(
+                    f"files.{number}.type: expected {wanted!r} for intent {self.intent}, found "
+                    f"{file.type!r} in {file.path}"
+                )
+        return self
+
+    def _require_join(self) -> None:
+        if self.files or len(self.inputs) != JOIN_INPUTS or self.dataset_id is None:
+            raise ValueError("expected a dataset_id, two inputs and no files for join_datasets")
+        if self.options.on is None and self.options.predicate is None:
+            raise ValueError("expected options.on or options.predicate for join_datasets")
 
     @property
     def resolved_dataset_id(self) -> str:
@@ -325,8 +434,14 @@ def _manifest_error(err: ValidationError) -> ManifestError:
 def _known_fields(location: Iterable[int | str]) -> list[str]:
     model: type[BaseModel] = Manifest
     for part in location:
-        children: dict[str, type[BaseModel]] = {"files": ManifestFile, "metadata": ManifestMetadata,
-                    "contract": Contract, "options": Options}  # fmt: skip
+        children: dict[str, type[BaseModel]] = {
+            "files": ManifestFile,
+            "metadata": ManifestMetadata,
+            "contract": Contract,
+            "options": Options,
+            "inputs": JoinInput,
+            "on": JoinKey,
+        }
         if isinstance(part, str) and part in children:
             model = children[part]
     return sorted(model.model_fields)

@@ -5,13 +5,13 @@ What does not: what happened to a drop (`libs.models.receipt`).
 """
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from libs.models.manifest import ManifestMetadata
 
-Kind = Literal["vector"]
+Kind = Literal["vector", "raster", "tabular", "join"]
 Bbox = Annotated[
     tuple[float, float, float, float],
     Field(description="xmin, ymin, xmax, ymax in the table's CRS"),
@@ -84,6 +84,50 @@ class Output(_Fact):
     sha256: str
 
 
+class RasterBand(_Fact):
+    """A band as it is published; `sha256` is over its pixels in row order, little-endian."""
+
+    type: str = Field(description="GDAL's name, e.g. UInt16")
+    nodata: float | str | None = Field(description="'nan' or 'inf' where JSON has no number")
+    min: float | None = Field(description="None where no pixel has data")
+    max: float | None
+    description: str = ""
+    color_interpretation: str
+    color_table_entries: int = 0
+    mask: str = Field(description="nodata, alpha, per_dataset or all_valid")
+    scale: float = 1.0
+    offset: float = 0.0
+    unit: str = ""
+    sha256: str
+
+
+class Raster(_Fact):
+    """A raster as it is published."""
+
+    width: int
+    height: int
+    bands: tuple[RasterBand, ...]
+    resolution: tuple[float, float] = Field(description="pixel width and height in the CRS's unit")
+    overviews: int = Field(description="levels inside the file")
+    compression: str
+    is_warped: bool
+    footprint: dict[str, Any] = Field(description="GeoJSON polygon in EPSG:4326, from PostGIS")
+
+
+class JoinStatistics(_Fact):
+    """How the two sides of a join met; counts are rows."""
+
+    left_rows: int
+    right_rows: int
+    left_matched: int
+    right_matched: int
+    left_matched_more_than_once: int
+    right_matched_more_than_once: int
+    left_null_keys: int
+    right_null_keys: int
+    match_rate: float = Field(description="left_matched / left_rows; 1 where there is no left row")
+
+
 class TableVersion(_Fact):
     """A table of a version."""
 
@@ -98,12 +142,14 @@ class TableVersion(_Fact):
     transformations: tuple[Transformation, ...] = ()
     hops: Hops
     outputs: tuple[Output, ...]
+    raster: Raster | None = None
+    join: JoinStatistics | None = None
 
 
 class InputFile(_Fact):
-    """A file that went into a version."""
+    """A file, or the version of another dataset, that went into a version."""
 
-    path: str
+    path: str = Field(description="s3://landing-zone/<key>, or <dataset id>@<version>")
     size_bytes: int
     sha256: str
 
@@ -123,3 +169,13 @@ class Version(_Fact):
     metadata: ManifestMetadata
     warnings: tuple[Warn, ...] = ()
     created_at: datetime
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of all its files."""
+        return sum(output.size_bytes for table in self.tables for output in table.outputs)
+
+
+def dataset_path(dataset_id: str, version: int | None) -> str:
+    """Return how claims and lineage name a dataset's version: `<dataset id>@<version>`."""
+    return f"{dataset_id}@{version or 'newest'}"

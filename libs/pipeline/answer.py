@@ -10,6 +10,7 @@ from libs.ledger.records import Delivery, DropRecord
 from libs.models.errors import (
     ContractError,
     CrsError,
+    JoinError,
     ManifestError,
     Reason,
     SourceError,
@@ -24,7 +25,7 @@ from libs.pipeline.workbench import Clients
 from libs.storage.landing import ARCHIVE, REJECTED
 
 ARCHIVED_STATUSES = ("published", "unchanged")
-DROPS_OWN_FAULT = (ManifestError, SourceError, CrsError, ContractError)
+DROPS_OWN_FAULT = (ManifestError, SourceError, CrsError, ContractError, JoinError)
 
 
 def answer(clients: Clients, drop: DropRecord, receipt: Receipt) -> bool:

@@ -7,13 +7,16 @@ opening the files (`libs.pipeline.load`).
 import hashlib
 from pathlib import Path
 
-from libs.models.errors import SourceError
-from libs.models.manifest import Manifest, ManifestFile, canonical_json
+from libs.ledger.records import FileClaim
+from libs.models.errors import JoinError, SourceError, StorageError
+from libs.models.manifest import JoinInput, Manifest, ManifestFile, canonical_json
+from libs.models.version import TableVersion, Version, dataset_path
 from libs.pipeline.recipe import RECIPE_VERSION
-from libs.pipeline.state import Fetched, FetchedFile, Intake
+from libs.pipeline.state import Fetched, FetchedDataset, FetchedFile, Intake
 from libs.pipeline.workbench import Workbench
 
 MAX_NAME_BYTES = 200
+PARQUET_FORMATS = ("geoparquet", "parquet")
 
 
 def fetch(bench: Workbench, intake: Intake) -> Fetched:
@@ -28,10 +31,16 @@ def fetch(bench: Workbench, intake: Intake) -> Fetched:
         _fetch_file(bench, file, etags[file.path], folder / str(number))
         for number, file in enumerate(intake.manifest.files)
     )
-    digest = content_hash(intake.manifest, files)
+    datasets = tuple(
+        _fetch_dataset(bench, item, claim, folder / f"input{number}")
+        for number, (item, claim) in enumerate(
+            zip(intake.manifest.inputs, intake.claims[len(files) :], strict=True)
+        )
+    )
+    digest = content_hash(intake.manifest, files, datasets)
     newest = bench.clients.catalog.latest(intake.dataset_id)
     unchanged = newest if newest and newest.content_hash == digest else None
-    return Fetched(intake, files, digest, unchanged)
+    return Fetched(intake, files, digest, unchanged, datasets)
 
 
 def _fetch_file(bench: Workbench, file: ManifestFile, etag: str, folder: Path) -> FetchedFile:
@@ -48,6 +57,51 @@ def _fetch_file(bench: Workbench, file: ManifestFile, etag: str, folder: Path) -
     return FetchedFile(file, path, sha256, size_bytes)
 
 
+def _fetch_dataset(
+    bench: Workbench, item: JoinInput, claim: FileClaim, folder: Path
+) -> FetchedDataset:
+    """Download the Parquet file of a table of the version that the drop claimed."""
+    folder.mkdir()
+    number = int(claim.path.rpartition("@")[2])
+    version = bench.clients.catalog.get(item.dataset_id, number)
+    table = _chosen_table(version, item)
+    output = next((o for o in table.outputs if o.format in PARQUET_FORMATS), None)
+    if output is None:
+        raise JoinError(
+            "join.no_parquet",
+            f"expected {claim.path} to have table {table.name!r} as Parquet, found "
+            f"{', '.join(o.format for o in table.outputs)}.",
+            remedy="Publish the dataset with the output geoparquet or parquet.",
+            file=claim.path,
+            layer=table.name,
+        )
+    path = folder / "table.parquet"
+    sha256 = bench.clients.lake.download(output.key, path)
+    if sha256 != output.sha256:
+        raise StorageError(
+            "storage.corrupt_read",
+            f"expected {output.key} to have sha256 {output.sha256}, found {sha256}.",
+            remedy="Check the S3 server's disks; the drop is tried again.",
+            file=claim.path,
+        )
+    return FetchedDataset(item.dataset_id, number, table, path, sha256, output.size_bytes)
+
+
+def _chosen_table(version: Version, item: JoinInput) -> TableVersion:
+    names = [table.name for table in version.tables]
+    wanted = item.table or (names[0] if len(names) == 1 else None)
+    table = next((table for table in version.tables if table.name == wanted), None)
+    if table is None:
+        raise JoinError(
+            "join.no_such_table",
+            f"expected {f'table {wanted!r}' if wanted else 'the name of a table'}, found "
+            f"{', '.join(names)} in the version.",
+            remedy="Name one of them in inputs[].table.",
+            file=dataset_path(version.dataset_id, version.version),
+        )
+    return table
+
+
 def _local_name(name: str) -> str:
     """Return a file name that this file system can hold, its suffixes kept."""
     encoded = name.encode()
@@ -57,7 +111,11 @@ def _local_name(name: str) -> str:
     return hashlib.sha256(encoded).hexdigest()[:16] + suffixes
 
 
-def content_hash(manifest: Manifest, files: tuple[FetchedFile, ...]) -> str:
+def content_hash(
+    manifest: Manifest,
+    files: tuple[FetchedFile, ...],
+    datasets: tuple[FetchedDataset, ...] = (),
+) -> str:
     """Return the sha256 hex over inputs, request and recipe version.
 
     The request is what may change the published data: how each file is to be read, the contract
@@ -75,6 +133,14 @@ def content_hash(manifest: Manifest, files: tuple[FetchedFile, ...]) -> str:
                 "sha256": item.sha256,
             }
             for item in files
+        ],
+        "datasets": [
+            {
+                "path": dataset_path(item.dataset_id, item.version),
+                "table": item.table.name,
+                "sha256": item.sha256,
+            }
+            for item in datasets
         ],
     }
     return hashlib.sha256(canonical_json(request)).hexdigest()

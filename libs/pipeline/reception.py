@@ -25,6 +25,7 @@ from libs.models.manifest import (
     read_manifest_json,
 )
 from libs.models.receipt import Receipt
+from libs.models.version import dataset_path
 from libs.pipeline.answer import answer, answer_published, receipt_of, settle
 from libs.pipeline.recipe import RECIPE_VERSION
 from libs.pipeline.workbench import Clients
@@ -111,14 +112,8 @@ def _too_large(item: ObjectInfo) -> ManifestError:
 def _receive_valid(
     clients: Clients, delivery: Delivery, document: dict[str, Any], manifest: Manifest
 ) -> None:
-    stats = [(file.path, clients.landing.stat(file.key)) for file in manifest.files]
-    files = tuple(
-        FileClaim(path=path, etag=info.etag, size_bytes=info.size_bytes)
-        if info
-        else FileClaim(path=path, etag="", size_bytes=-1)
-        for path, info in stats
-    )
-    missing = tuple(path for path, info in stats if info is None)
+    files = _claims(clients, manifest)
+    missing = tuple(file.path for file in files if file.size_bytes < 0)
     identity = drop_id(document, [(file.path, file.etag, file.size_bytes) for file in files])
     drop = DropRecord(
         _id=_waiting_id(identity, delivery) if missing else identity,
@@ -154,6 +149,25 @@ def _receive_valid(
     else:
         _meet_again(clients, drop)
     clients.ledger.forget_waiting(delivery)
+
+
+def _claims(clients: Clients, manifest: Manifest) -> tuple[FileClaim, ...]:
+    """Return the files and dataset versions a manifest names, as they are now.
+
+    What is not there yet has no etag and the size -1.
+    """
+    claims = []
+    for file in manifest.files:
+        info = clients.landing.stat(file.key)
+        claims.append((file.path, info.etag if info else "", info.size_bytes if info else -1))
+    for item in manifest.inputs:
+        version = clients.catalog.find(item.dataset_id, item.version)
+        if version is None:
+            claims.append((dataset_path(item.dataset_id, item.version), "", -1))
+        else:
+            path = dataset_path(item.dataset_id, version.version)
+            claims.append((path, version.content_hash, version.size_bytes))
+    return tuple(FileClaim(path=path, etag=etag, size_bytes=size) for path, etag, size in claims)
 
 
 def _waiting_id(identity: str, delivery: Delivery) -> str:

@@ -12,7 +12,16 @@ from libs.compute.measure import TableFacts
 from libs.compute.tables import GeometryPlan, TableShape
 from libs.ledger.records import Delivery, FileClaim
 from libs.models.manifest import Manifest, ManifestFile
-from libs.models.version import Column, InputFile, Transformation, Version, Warn
+from libs.models.version import (
+    Column,
+    InputFile,
+    JoinStatistics,
+    TableVersion,
+    Transformation,
+    Version,
+    Warn,
+    dataset_path,
+)
 from libs.spatial_utils.crs import Crs
 
 Facts = dict[str, int | float | str]
@@ -54,28 +63,46 @@ class FetchedFile:
 
 
 @dataclass(frozen=True)
+class FetchedDataset:
+    """A table of another dataset's version, as its Parquet file in the run's work folder."""
+
+    dataset_id: str
+    version: int
+    table: TableVersion
+    path: Path
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
 class Fetched:
-    """All files, hashed; `unchanged` is the version that already holds this content."""
+    """All inputs, hashed; `unchanged` is the version that already holds this content."""
 
     intake: Intake
     files: tuple[FetchedFile, ...]
     content_hash: str
     unchanged: Version | None
+    datasets: tuple[FetchedDataset, ...] = ()
 
     @property
     def inputs(self) -> tuple[InputFile, ...]:
-        """The files as a version names them."""
+        """The files and dataset versions as a version names them."""
+        files = [(item.file.path, item.size_bytes, item.sha256) for item in self.files]
+        datasets = [
+            (dataset_path(item.dataset_id, item.version), item.size_bytes, item.sha256)
+            for item in self.datasets
+        ]
         return tuple(
-            InputFile(path=item.file.path, size_bytes=item.size_bytes, sha256=item.sha256)
-            for item in self.files
+            InputFile(path=path, size_bytes=size_bytes, sha256=sha256)
+            for path, size_bytes, sha256 in files + datasets
         )
 
     @property
     def facts(self) -> Facts:
         """What the phase reports."""
         return {
-            "files": len(self.files),
-            "size_bytes": sum(item.size_bytes for item in self.files),
+            "files": len(self.inputs),
+            "size_bytes": sum(item.size_bytes for item in self.inputs),
             "content_hash": self.content_hash,
         }
 
@@ -200,6 +227,15 @@ class TransformedRows(TransformedTable):
     def plan(self) -> TablePlan[TableSource]:
         """The plan of the table."""
         return self.loaded.plan
+
+
+@dataclass(frozen=True)
+class TransformedJoin(TransformedRows):
+    """A join in PostGIS; `pairs` counts the matches."""
+
+    how: str
+    statistics: JoinStatistics
+    pairs: int
 
 
 LoadedT = TypeVar("LoadedT", bound=LoadedTable)

@@ -27,6 +27,7 @@ OUTPUT_SUFFIXES: dict[str, str] = {
     "parquet": ".parquet",
     "flatgeobuf": ".fgb",
     "gpkg": ".gpkg",
+    "cog": ".tif",
 }
 OUTPUT_DRIVERS: dict[str, str] = {"flatgeobuf": "FlatGeobuf", "gpkg": "GPKG"}
 

@@ -14,12 +14,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from libs.models.manifest import Manifest, ManifestFile, parse_manifest, read_manifest_json
+from libs.models.manifest import (
+    INTENT_FILE_TYPES,
+    Manifest,
+    ManifestFile,
+    parse_manifest,
+    read_manifest_json,
+)
 from libs.spatial_utils.drivers import SHAPEFILE_COMPANIONS, shapefile_stem
 from libs.storage.landing import MANIFESTS
 from services.cli.exits import CliUsageError
 
 Document = dict[str, Any]
+RASTER_SUFFIXES = (".tif", ".tiff", ".hgt", ".img", ".asc", ".png", ".jpg", ".jpeg")
+TABULAR_SUFFIXES = (".csv", ".tsv", ".xlsx", ".ndjson", ".jsonl", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,14 @@ def manifest_key(batch_id: str) -> str:
     return f"{MANIFESTS}{_key_part(batch_id)}.json"
 
 
+def intent_for(files: Sequence[Path]) -> str:
+    """Return the intent that the first file's name suggests; vector where it tells nothing."""
+    suffix = files[0].suffix.lower()
+    if suffix in RASTER_SUFFIXES:
+        return "ingest_raster"
+    return "ingest_tabular" if suffix in TABULAR_SUFFIXES else "ingest_vector"
+
+
 def default_batch_id(dataset_id: str, moment: datetime | None = None) -> str:
     """Return a batch id that is new at every call: the dataset and the time in UTC."""
     when = (moment or datetime.now(UTC)).astimezone(UTC)
@@ -109,7 +125,7 @@ def drop_from_options(request: Request, files: Sequence[Path], *, bucket: str) -
         "uploader": request.uploader,
         "intent": request.intent,
         "dataset_id": request.dataset_id,
-        "files": [_file_entry(upload, paths, request.file_facts, bucket) for upload in uploads],
+        "files": [_file_entry(upload, paths, request, bucket) for upload in uploads],
         "metadata": {
             "project": request.project,
             "description": request.description,
@@ -123,12 +139,11 @@ def drop_from_options(request: Request, files: Sequence[Path], *, bucket: str) -
     return Drop(document, manifest, content, uploads)
 
 
-def _file_entry(
-    upload: Upload, paths: Sequence[Path], facts: dict[str, str], bucket: str
-) -> Document:
-    entry: Document = {"path": f"s3://{bucket}/{upload.key}", "type": "vector"}
+def _file_entry(upload: Upload, paths: Sequence[Path], request: Request, bucket: str) -> Document:
+    kind = INTENT_FILE_TYPES[request.intent]
+    entry: Document = {"path": f"s3://{bucket}/{upload.key}", "type": kind}
     if not _is_companion(upload.path, paths):
-        entry |= facts
+        entry |= request.file_facts
     with upload.path.open("rb") as file:
         entry["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
     return entry

@@ -11,10 +11,17 @@ from typing import Any, get_args
 import click
 
 from libs.models.errors import TransientError
-from libs.models.manifest import Intent, OutputFormat
+from libs.models.manifest import INTENT_FILE_TYPES, OutputFormat
 from services.cli.connections import connections
 from services.cli.deliver import deliver
-from services.cli.drop import Drop, Request, default_batch_id, drop_from_manifest, drop_from_options
+from services.cli.drop import (
+    Drop,
+    Request,
+    default_batch_id,
+    drop_from_manifest,
+    drop_from_options,
+    intent_for,
+)
 from services.cli.exits import STATUS_EXITS
 from services.cli.follow import follow
 from services.cli.output import json_option, print_json, print_lines, say
@@ -44,10 +51,18 @@ FILE_FACTS = ("crs", "layer", "table", "encoding")
     "--output",
     multiple=True,
     type=click.Choice(get_args(OutputFormat)),
-    help="Format to publish; may be repeated.  [default: geoparquet, flatgeobuf]",
+    help="Format to publish; may be repeated.  [default: what suits the data]",
 )
 @click.option("--repair", is_flag=True, help="Make invalid geometries valid.")
-@click.option("--intent", type=click.Choice(get_args(Intent)), help="[default: ingest_vector]")
+@click.option(
+    "--intent",
+    type=click.Choice(tuple(INTENT_FILE_TYPES)),
+    help="[default: by the first file's name]",
+)
+@click.option("--x-column", help="Column with x or longitude: a table becomes points.")
+@click.option("--y-column", help="Column with y or latitude.")
+@click.option("--guess-types", is_flag=True, help="Give a CSV's columns types where it is safe.")
+@click.option("--keep-bad-rows", is_flag=True, help="Keep ragged rows and undecodable bytes.")
 @click.option("--uploader", help="Who drops the files.  [default: the user's name]")
 @click.option("--batch", metavar="ID", help="Label of the drop.  [default: dataset and time]")
 @click.option(
@@ -129,19 +144,24 @@ def _drop(
     if missing or not files:
         wanted = _options(missing) if missing else "FILE"
         raise click.UsageError(f"Missing {wanted}, or --manifest.")
-    return drop_from_options(_request(described), files, bucket=bucket)
+    return drop_from_options(_request(described, files), files, bucket=bucket)
 
 
 def _options(names: list[str]) -> str:
     return ", ".join(f"--{name.replace('_', '-')}" for name in names)
 
 
-def _request(described: dict[str, Any]) -> Request:
+def _request(described: dict[str, Any], files: tuple[Path, ...]) -> Request:
     options: dict[str, Any] = {}
     if described["target_crs"]:
         options["target_crs"] = described["target_crs"]
     if described["repair"]:
         options["repair"] = True
+    for name in ("x_column", "y_column", "guess_types"):
+        if described[name]:
+            options[name] = described[name]
+    if described["keep_bad_rows"]:
+        options["bad_rows"] = "keep"
     if described["output"]:
         options["outputs"] = list(dict.fromkeys(described["output"]))
     metadata: dict[str, Any] = {name: described[name] for name in METADATA if described[name]}
@@ -152,7 +172,7 @@ def _request(described: dict[str, Any]) -> Request:
         project=described["project"],
         description=described["description"],
         uploader=described["uploader"] or _user_name(),
-        intent=described["intent"] or "ingest_vector",
+        intent=described["intent"] or intent_for(files),
         batch_id=described["batch"] or default_batch_id(described["dataset"]),
         file_facts={name: described[name] for name in FILE_FACTS if described[name]},
         metadata=metadata,

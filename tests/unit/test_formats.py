@@ -65,7 +65,7 @@ def test_no_driver_that_follows_references_is_allowed() -> None:
 def test_every_output_has_a_suffix_and_every_one_of_gdals_is_read_back() -> None:
     assert set(get_args(OutputFormat)) <= set(OUTPUT_SUFFIXES)
     assert set(OUTPUT_DRIVERS.values()) <= set(VECTOR_DRIVERS)
-    assert set(OUTPUT_SUFFIXES) - set(OUTPUT_DRIVERS) == {"geoparquet", "parquet"}
+    assert set(OUTPUT_SUFFIXES) - set(OUTPUT_DRIVERS) == {"geoparquet", "parquet", "cog"}
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def refusal(changed: dict[str, Any]) -> ManifestError:
 def test_the_smallest_manifest_gets_the_defaults() -> None:
     read = manifest(dataset_id=None)
     assert read.options.target_crs == "EPSG:4326"
-    assert read.options.outputs == ("geoparquet", "flatgeobuf")
+    assert read.options.outputs is None
     assert read.options.wait_for_files_s == 600
     assert not read.options.repair
     assert read.files[0].layers == ()
@@ -103,8 +103,14 @@ def test_a_missing_field_is_named(place: tuple[str | int, ...]) -> None:
 @pytest.mark.parametrize(
     ("place", "known"),
     [
-        (("colour",), "batch_id, contract, dataset_id, files, intent, metadata, options, uploader"),
-        (("files", 0, "colour"), "crs, encoding, format, layer, path, sha256, table, type"),
+        (
+            ("colour",),
+            "batch_id, contract, dataset_id, files, inputs, intent, metadata, options, uploader",
+        ),
+        (
+            ("files", 0, "colour"),
+            "columns, crs, delimiter, encoding, format, layer, path, sha256, table, type",
+        ),
         (
             ("metadata", "colour"),
             "description, keywords, license, project, source, title",
@@ -115,7 +121,9 @@ def test_a_missing_field_is_named(place: tuple[str | int, ...]) -> None:
         ),
         (
             ("options", "colour"),
-            "outputs, repair, target_crs, union_columns, wait_for_files_s",
+            "allow_no_match, bad_rows, expect, guess_types, how, max_distance_m, min_match_rate, "
+            "on, outputs, predicate, repair, target_crs, union_columns, wait_for_files_s, x_column, "
+            "y_column",
         ),
     ],
 )
@@ -434,8 +442,8 @@ def objects_of(schema: Any) -> list[dict[str, Any]]:
 def test_the_json_schema_is_closed_and_resolves() -> None:
     schema = manifest_schema()
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    assert schema["required"] == ["batch_id", "uploader", "intent", "files", "metadata"]
-    assert len(objects_of(schema)) == 5
+    assert schema["required"] == ["batch_id", "uploader", "intent", "metadata"]
+    assert len(objects_of(schema)) == 7
     for item in objects_of(schema):
         assert item["type"] == "object"
         assert item["additionalProperties"] is False

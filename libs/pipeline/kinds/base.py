@@ -34,8 +34,13 @@ class Kind(ABC, Generic[LoadedT, TransformedT]):
         """Compare the hops of a table; return how many comparisons were made."""
 
     @abstractmethod
-    def formats(self, table: TransformedT, wanted: tuple[str, ...]) -> tuple[list[str], list[Warn]]:
-        """Return the formats a table is written in: what was asked for, or what can hold it."""
+    def formats(
+        self, table: TransformedT, wanted: tuple[str, ...] | None
+    ) -> tuple[list[str], list[Warn]]:
+        """Return the formats a table is written in: what was asked for, or what can hold it.
+
+        None asks for the kind's own.
+        """
 
     @abstractmethod
     def write(

@@ -9,6 +9,7 @@ KINDS = {
     "ingest_vector": ("vector", "VectorKind"),
     "ingest_building_footprints": ("vector", "VectorKind"),
     "ingest_road_network": ("vector", "VectorKind"),
+    "join_datasets": ("join", "JoinKind"),
 }
 
 

@@ -38,6 +38,8 @@ from libs.pipeline.workbench import Workbench
 from libs.spatial_utils.crs import describe_transformation
 from libs.spatial_utils.drivers import OUTPUT_DRIVERS, OUTPUT_SUFFIXES
 
+DEFAULT_FORMATS = ("geoparquet", "flatgeobuf")
+
 
 class TableKind(Kind[LoadedRows, TransformedRows]):
     """A kind whose tables are loaded into PostGIS."""
@@ -77,12 +79,13 @@ class TableKind(Kind[LoadedRows, TransformedRows]):
         return _check_counts(table), _invalid_geometries(bench, table)
 
     def formats(
-        self, table: TransformedRows, wanted: tuple[str, ...]
+        self, table: TransformedRows, wanted: tuple[str, ...] | None
     ) -> tuple[list[str], list[Warn]]:
         """Return what was asked for; Parquet or GeoPackage where that cannot hold the rows."""
         warnings = []
         formats: list[str] = []
-        for name in wanted:
+        default = DEFAULT_FORMATS if table.plan.geometry else ("parquet",)
+        for name in wanted or default:
             instead, why = _holding_format(table, name)
             if instead != name:
                 warnings.append(
@@ -263,6 +266,10 @@ def _holding_format(table: TransformedRows, wanted: str) -> tuple[str, str]:
     missing = table.facts.null_geometries + table.facts.empty_geometries
     if table.plan.geometry is None and wanted != "gpkg":
         return "parquet", "it has no geometry"
+    if wanted == "cog":
+        return "geoparquet", "it is no raster"
+    if wanted == "parquet":
+        return "geoparquet", "it has a geometry"
     if wanted == "flatgeobuf" and missing:
         return "gpkg", f"{missing} of its rows have no or an empty geometry"
     return wanted, ""
