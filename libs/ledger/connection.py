@@ -23,6 +23,7 @@ _CREDENTIALS = re.compile(r"//[^/@]*@")
 INDEXES: dict[str, list[IndexModel]] = {
     "manifests": [
         IndexModel([("status", ASCENDING), ("received_at", ASCENDING)], name="status_received"),
+        IndexModel([("is_settled", ASCENDING), ("status", ASCENDING)], name="settled"),
         IndexModel([("batch_id", ASCENDING), ("received_at", DESCENDING)], name="batch"),
         IndexModel([("dataset_id", ASCENDING), ("received_at", DESCENDING)], name="dataset"),
     ],

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from libs.ledger.ledger import now
 from libs.ledger.records import Delivery, DropRecord, FileClaim
-from libs.models.errors import ManifestError, Reason
+from libs.models.errors import ManifestError, Reason, SpatialEtlError
 from libs.models.manifest import (
     MAX_MANIFEST_BYTES,
     Manifest,
@@ -65,7 +65,7 @@ def look(clients: Clients, find_run: FindRun) -> list[RunOrder]:
     claimed = clients.ledger.claimed_deliveries()
     for item in items:
         if (item.key, item.etag) not in claimed:
-            receive(clients, item)
+            _receive_or_refuse(clients, item)
     orders = [
         order
         for drop in clients.ledger.with_status("queued", "running", "publishing")
@@ -74,9 +74,30 @@ def look(clients: Clients, find_run: FindRun) -> list[RunOrder]:
     return orders + _open_attempts(clients)
 
 
+def _receive_or_refuse(clients: Clients, item: ObjectInfo) -> None:
+    """Receive a manifest; one that shows a defect of ours is refused, so that others go on."""
+    try:
+        receive(clients, item)
+    except SpatialEtlError:
+        raise
+    except Exception as err:
+        logger.exception("could not receive %s", item.key)
+        reason = Reason(
+            code="internal.unexpected",
+            message=f"expected to read the manifest or to say why not, found {type(err).__name__}.",
+            remedy="This is a defect of the service: report it with the manifest.",
+        )
+        marks = f"{item.key}\n{item.etag}".encode()
+        _refuse(clients, _delivery(item), _digest(marks), reason, None)
+
+
+def _delivery(item: ObjectInfo) -> Delivery:
+    return Delivery(key=item.key, etag=item.etag, received_at=item.last_modified or now())
+
+
 def receive(clients: Clients, item: ObjectInfo) -> None:
     """Claim, refuse, answer or keep waiting the manifest at `item`."""
-    delivery = Delivery(key=item.key, etag=item.etag, received_at=item.last_modified or now())
+    delivery = _delivery(item)
     if item.size_bytes > MAX_MANIFEST_BYTES:
         marks = f"{item.key}\n{item.etag}\n{item.size_bytes}".encode()
         _refuse(clients, delivery, _digest(marks), _too_large(item).reason, None)
@@ -324,7 +345,8 @@ def _end_lost_attempt(clients: Clients, drop: DropRecord) -> None:
 def _open_attempts(clients: Clients) -> list[RunOrder]:
     room = clients.settings.max_queued - len(clients.ledger.with_status("queued"))
     orders = []
-    due = [d for d in clients.ledger.with_status("received") if _is_due(clients, d)]
+    oldest = clients.ledger.with_status("received", limit=clients.settings.max_queued * 10)
+    due = [drop for drop in oldest if _is_due(clients, drop)]
     for drop in due[: max(room, 0)]:
         number = clients.ledger.open_attempt(drop)
         if number is not None:

@@ -122,8 +122,8 @@ def test_a_missing_field_is_named(place: tuple[str | int, ...]) -> None:
         (
             ("options", "colour"),
             "allow_no_match, bad_rows, expect, guess_types, how, max_distance_m, min_match_rate, "
-            "on, outputs, predicate, repair, target_crs, union_columns, wait_for_files_s, x_column, "
-            "y_column",
+            "on, outputs, predicate, repair, target_crs, union_columns, wait_for_files_s, "
+            "x_column, y_column",
         ),
     ],
 )

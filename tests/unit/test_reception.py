@@ -1,11 +1,12 @@
 """Reception: what each look at the landing zone makes of what lies there."""
 
 import json
+from typing import Any
 
 import pytest
 
 from libs.models.errors import CrsError, FidelityError, LedgerError, SpatialEtlError
-from libs.models.manifest import MAX_MANIFEST_BYTES
+from libs.models.manifest import MAX_MANIFEST_BYTES, Manifest
 from libs.pipeline import reception as reception_module
 from libs.storage.landing import LandingZone
 from tests.unit.conftest import Reception
@@ -145,6 +146,23 @@ def test_a_manifest_that_disappears_during_a_look_does_not_hold_up_others(
 
     monkeypatch.setattr(LandingZone, "read_manifest", gone_first)
     assert len(dropped.look()) == 1
+
+
+def test_a_manifest_that_shows_a_defect_of_ours_does_not_hold_up_others(
+    dropped: Reception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropped.drop("a.json", document(batch_id="broken"))
+    real = reception_module.parse_manifest
+
+    def broken(content: dict[str, Any], **arguments: Any) -> Manifest:
+        if content["batch_id"] == "broken":
+            raise ZeroDivisionError
+        return real(content, **arguments)
+
+    monkeypatch.setattr(reception_module, "parse_manifest", broken)
+    assert len(dropped.look()) == 1
+    assert dropped.receipt("a.json").reason.code == "internal.unexpected"
+    assert dropped.names("rejected/") == ["a.json"]
 
 
 def test_a_file_larger_than_allowed_is_refused_and_accepted_once_it_is_allowed(
