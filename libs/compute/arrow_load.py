@@ -58,8 +58,12 @@ def load_batches(
         )
     )
     reader = pa.RecordBatchReader.from_batches(arrow_schema(shape), batches)
+    # COPY into a table that is new in its transaction only appends; into any other it fills the
+    # room left in earlier pages, and the order of rows is lost.
+    as_new = postgis.render(sql.SQL("TRUNCATE {}").format(sql.Identifier(schema, table)))
     try:
         with adbc.connect(postgis.uri) as connection, connection.cursor() as cursor:
+            cursor.execute(as_new)
             cursor.adbc_ingest(table, reader, mode="append", db_schema_name=schema)
             connection.commit()
     except adbc.OperationalError as err:

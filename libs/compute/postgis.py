@@ -76,12 +76,16 @@ class PostGIS:
 
     @property
     def uri(self) -> str:
-        """The connection as a libpq URI, password included: for a call in this process only."""
+        """The connection as a libpq URI, password included: for a call in this process only.
+
+        Tables are read by one worker, in the order in which they lie.
+        """
         settings = self.settings
+        options = f"{SESSION_SETTINGS} -c max_parallel_workers_per_gather=0"
         password = quote(settings.password.get_secret_value(), safe="")
         return (
             f"postgresql://{quote(settings.user, safe='')}:{password}@{settings.host}:"
-            f"{settings.port}/{quote(settings.db, safe='')}?options={quote(SESSION_SETTINGS)}"
+            f"{settings.port}/{quote(settings.db, safe='')}?options={quote(options)}"
         )
 
     @contextmanager

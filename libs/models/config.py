@@ -94,6 +94,14 @@ class ServiceSettings(BaseSettings):
     max_unpacked_bytes: int = Field(
         default=64 * GIB, gt=0, description="largest sum of sizes inside an archive"
     )
+    max_raster_bytes: int = Field(
+        default=64 * GIB,
+        gt=0,
+        description="largest raster: width x height x bytes of all bands, as its header claims",
+    )
+    max_record_bytes: int = Field(
+        default=16 * MIB, gt=0, description="longest record of a CSV or JSON file"
+    )
     max_attempts: int = Field(
         default=3, ge=1, description="attempts of a drop before a transient cause is final"
     )

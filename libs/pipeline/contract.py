@@ -50,7 +50,7 @@ def _breach(code: str, table: TransformedTable, message: str) -> ContractError:
         f"Table {table.name!r}: {message}",
         remedy="Correct the data, or the manifest's contract where it asks too much.",
         file=table.file,
-        layer=table.layer,
+        layer=table.layer or None,
     )
 
 
@@ -74,8 +74,14 @@ def _bbox(_: Workbench, manifest: Manifest, table: TransformedTable) -> None:
         )
 
 
+def _require_rows(code: str, table: TransformedTable, expected: str) -> None:
+    if not isinstance(table, TransformedRows):
+        raise _breach(code, table, f"expected {expected}, found a raster, which has no rows.")
+
+
 def _geometry_types(_: Workbench, manifest: Manifest, table: TransformedTable) -> None:
     wanted = manifest.geometry_types or ()
+    _require_rows("geometry_types", table, ", ".join(wanted))
     if table.crs is None:
         raise _breach("geometry_types", table, f"expected {', '.join(wanted)}, found no geometry.")
     found = {name.partition(" ")[0] for name in table.facts.geometry_types}
@@ -90,6 +96,7 @@ def _geometry_types(_: Workbench, manifest: Manifest, table: TransformedTable) -
 
 
 def _columns(_: Workbench, manifest: Manifest, table: TransformedTable) -> None:
+    _require_rows("columns", table, "columns")
     found = {column.name: column.type for column in table.columns}
     wrong = [
         f"{name} {kind} (found {found.get(name, 'no such column')})"
@@ -123,6 +130,7 @@ def _key(bench: Workbench, manifest: Manifest, table: TransformedTable) -> None:
 
 def _row_count(_: Workbench, manifest: Manifest, table: TransformedTable) -> None:
     contract, rows = manifest.contract, table.facts.rows
+    _require_rows("rows", table, "a number of rows")
     if contract.min_rows is not None and rows < contract.min_rows:
         raise _breach(
             "min_rows", table, f"expected at least {contract.min_rows} rows, found {rows}."

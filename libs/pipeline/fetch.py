@@ -111,6 +111,13 @@ def _local_name(name: str) -> str:
     return hashlib.sha256(encoded).hexdigest()[:16] + suffixes
 
 
+def _asked_for(manifest: Manifest) -> dict[str, bool]:
+    """Return whether a raster's target_crs was asked for: its default does not warp."""
+    if manifest.intent != "ingest_raster":
+        return {}
+    return {"is_target_crs_given": "target_crs" in manifest.options.model_fields_set}
+
+
 def content_hash(
     manifest: Manifest,
     files: tuple[FetchedFile, ...],
@@ -126,6 +133,7 @@ def content_hash(
         "intent": manifest.intent,
         "contract": manifest.contract.model_dump(mode="json"),
         "options": manifest.options.model_dump(mode="json", exclude={"wait_for_files_s"}),
+        **_asked_for(manifest),
         "files": [
             {
                 **item.file.model_dump(mode="json", exclude={"path"}),

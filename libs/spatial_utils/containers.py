@@ -61,6 +61,15 @@ def unpack(archive: Path, folder: Path, *, max_bytes: int, file: str) -> list[Me
         raise _broken(err, file) from err
 
 
+def check_archive(archive: Path, *, max_bytes: int, file: str) -> None:
+    """Raise `SourceError` where an archive that stays packed is broken or breaks the limits."""
+    try:
+        with zipfile.ZipFile(archive) as source:
+            _check_limits(source.infolist(), archive.stat().st_size, max_bytes, file)
+    except UNREADABLE as err:
+        raise _broken(err, file) from err
+
+
 def _broken(err: Exception, file: str) -> SourceError:
     return SourceError(
         "source.broken_archive",

@@ -91,6 +91,26 @@ def parse_crs(text: str, *, file: str | None = None, layer: str | None = None) -
     return Crs(wkt)
 
 
+def means_the_same(one: Crs, other: Crs) -> bool:
+    """Whether two CRSs agree in projection, parameters, ellipsoid and unit, whatever their names.
+
+    Coarser than `Crs.equals`: for a format that writes a CRS in its own words.
+    """
+    parameters = []
+    for crs in (one, other):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="You will likely lose important projection")
+            found = crs.proj.to_dict()
+        parameters.append({name: found[name] for name in found if name != "towgs84"})
+    return bool(parameters[0]) and parameters[0] == parameters[1]
+
+
+def without_datum_shift(crs: Crs) -> Crs:
+    """Return a CRS without the way to WGS 84 that a file tied to it (TOWGS84)."""
+    source = crs.proj.source_crs if crs.proj.is_bound else None
+    return Crs(source.to_wkt("WKT2_2019")) if source else crs
+
+
 def describe_transformation(source: Crs, target: Crs, bbox: Bbox | None) -> Transformation:
     """Return which operation PROJ prefers between two CRSs, and its accuracy in metres."""
     area = None

@@ -16,6 +16,22 @@ VECTOR_DRIVERS: dict[str, tuple[str, ...]] = {
     "FlatGeobuf": (".fgb",),
     "GPX": (".gpx",),
 }
+RASTER_DRIVERS: dict[str, tuple[str, ...]] = {
+    "GTiff": (".tif", ".tiff"),
+    "SRTMHGT": (".hgt",),
+    "HFA": (".img",),
+    "AAIGrid": (".asc",),
+    "PNG": (".png",),
+    "JPEG": (".jpg", ".jpeg"),
+}
+"""Formats whose files hold their own pixels: none that refers to other files by name (VRT)."""
+RASTER_NAME_COMPANIONS = (".aux.xml", ".ovr", ".msk", ".xml", ".vat.dbf", ".vat.cpg")
+"""Suffixes added to a raster's whole name, as in dem.tif.aux.xml."""
+RASTER_STEM_COMPANIONS = (
+    ".tfw", ".tifw", ".tiffw", ".pgw", ".pngw", ".jgw", ".jpgw", ".jpegw", ".wld", ".prj", ".ige",
+    ".rrd",
+)  # fmt: skip
+"""Suffixes in place of a raster's own, as in dem.tfw."""
 ARCHIVE_SUFFIX = ".zip"
 SHAPEFILE_COMPANIONS = (
     ".shx", ".dbf", ".prj", ".cpg", ".qpj", ".qix", ".sbn", ".sbx", ".cst", ".shp.xml",
@@ -32,29 +48,42 @@ OUTPUT_SUFFIXES: dict[str, str] = {
 OUTPUT_DRIVERS: dict[str, str] = {"flatgeobuf": "FlatGeobuf", "gpkg": "GPKG"}
 
 
-def driver_of(name: str, declared: str | None) -> str | None:
+def driver_of(
+    name: str, declared: str | None, known: dict[str, tuple[str, ...]] = VECTOR_DRIVERS
+) -> str | None:
     """Return the driver for a file called `name`; None where the name tells nothing.
 
     Raises `SourceError` where `declared` is not a driver of the allow-list.
     """
     if declared is not None:
-        by_name = {driver.lower(): driver for driver in VECTOR_DRIVERS}
+        by_name = {driver.lower(): driver for driver in known}
         if declared.lower() not in by_name:
-            raise unknown_format(name, declared)
+            raise unknown_format(name, declared, known)
         return by_name[declared.lower()]
     suffix = PurePosixPath(name.lower()).suffix
-    return next((d for d, suffixes in VECTOR_DRIVERS.items() if suffix in suffixes), None)
+    return next((d for d, suffixes in known.items() if suffix in suffixes), None)
 
 
-def unknown_format(name: str, found: str) -> SourceError:
+def unknown_format(
+    name: str, found: str, known: dict[str, tuple[str, ...]] = VECTOR_DRIVERS
+) -> SourceError:
     """Return the refusal of a file whose format is not read."""
-    known = ", ".join(f"{d} ({' '.join(s)})" for d, s in VECTOR_DRIVERS.items())
+    formats = ", ".join(f"{d} ({' '.join(s)})" for d, s in known.items())
     return SourceError(
         "source.unknown_format",
-        f"expected one of {known}, or a {ARCHIVE_SUFFIX} of them; found {found!r}.",
+        f"expected one of {formats}, or a {ARCHIVE_SUFFIX} of them; found {found!r}.",
         remedy="Convert the file to one of these formats and drop it again.",
         file=name,
     )
+
+
+def raster_companion(name: str) -> tuple[str, str] | None:
+    """Return what a companion's name begins with and its suffix; None for another file."""
+    lowered = name.lower()
+    for suffix in (*RASTER_NAME_COMPANIONS, *RASTER_STEM_COMPANIONS):
+        if lowered.endswith(suffix):
+            return name[: -len(suffix)], suffix
+    return None
 
 
 def shapefile_stem(name: str) -> str | None:

@@ -17,10 +17,13 @@ from pathlib import Path
 
 from libs.models.errors import ComputeError, SourceError
 from libs.spatial_utils.child import ChildEnd, Limits, run_child
-from libs.spatial_utils.drivers import unknown_format
-from libs.spatial_utils.layers import SourceDescription
+from libs.spatial_utils.cog import cog_env
+from libs.spatial_utils.drivers import RASTER_DRIVERS, unknown_format
+from libs.spatial_utils.layers import Problem, SourceDescription
+from libs.spatial_utils.rasters import RasterAnswer, RasterDescription
 
 DESCRIBE_PROGRAM = Path(__file__).with_name("describe_source.py")
+DESCRIBE_RASTER_PROGRAM = Path(__file__).with_name("describe_raster.py")
 GDAL_PYTHON = "/usr/bin/python3"
 MAX_MESSAGE = 600
 NOT_EXECUTABLE = 127
@@ -34,6 +37,8 @@ _LOST_SERVER = re.compile(
     r"PQconnectdb failed|could not connect to server|server closed the connection|"
     r"connection to server|terminating connection|the database system is|no connection to the"
 )
+_RASTER_OUTPUT_DRIVERS = ("GTiff", "COG")
+_ALONE = {"GDAL_PAM_ENABLED": "NO", "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
 _GDAL_ENV = {
     "LC_ALL": "C.UTF-8",
     "PGTZ": "UTC",
@@ -112,18 +117,53 @@ class Gdal:
             GDAL_PYTHON, args, cwd=path.parent, env=self.only_drivers(drivers), file=file
         )
         description = SourceDescription.model_validate(json.loads(answer.stdout))
-        errors = [item.message for item in description.problems if item.is_error]
-        if not errors and description.driver is None:
+        _require_readable(description.problems, drivers, file)
+        if description.driver is None:
             raise unknown_format(file or path.name, "another format")
-        if errors:
-            raise SourceError(
-                "source.unreadable",
-                f"expected a file that GDAL's {' or '.join(drivers)} driver can read, found: "
-                f"{_shorten('; '.join(errors))}.",
-                remedy="Check the file with ogrinfo, export it anew and drop it again.",
-                file=file,
-            )
         return description
+
+    def describe_raster(
+        self,
+        path: Path,
+        *,
+        drivers: Sequence[str],
+        with_pixels: bool,
+        is_alone: bool = False,
+        open_options: Sequence[str] = (),
+        file: str | None = None,
+    ) -> RasterDescription:
+        """Return what GDAL finds in the raster at `path`, opened by one of `drivers` only.
+
+        Without `with_pixels` only its header is read; `is_alone` ignores the files beside it.
+        Raises `SourceError` as `describe` does.
+        """
+        what = "pixels" if with_pixels else "header"
+        args = [
+            "-I",
+            str(DESCRIBE_RASTER_PROGRAM),
+            str(path),
+            ",".join(drivers),
+            what,
+            *open_options,
+        ]
+        env = {**self.raster_env(drivers), "OPENBLAS_NUM_THREADS": "1"}
+        env |= _ALONE if is_alone else {}
+        said = self.run(GDAL_PYTHON, args, cwd=path.parent, env=env, file=file)
+        answer = RasterAnswer.model_validate_json(said.stdout)
+        problems = tuple(_without_folder(problem, path.parent) for problem in answer.problems)
+        _require_readable(problems, drivers, file)
+        if answer.raster is None:
+            raise unknown_format(file or path.name, "another format", RASTER_DRIVERS)
+        return answer.raster.model_copy(update={"problems": problems})
+
+    def raster_env(self, drivers: Sequence[str]) -> dict[str, str]:
+        """Return the environment in which GDAL reads rasters by `drivers` only.
+
+        It can write what we publish, and its memory is bounded.
+        """
+        allowed = {*drivers, *_RASTER_OUTPUT_DRIVERS}
+        skipped = [name for name in self._raster_drivers if name not in allowed]
+        return {"GDAL_SKIP": ",".join(skipped), **cog_env(self.limits.memory_bytes)}
 
     def only_drivers(self, drivers: Sequence[str]) -> dict[str, str]:
         """Return the environment in which GDAL has `drivers` and no other vector driver."""
@@ -133,6 +173,11 @@ class Gdal:
     @cached_property
     def _vector_drivers(self) -> tuple[str, ...]:
         listing = self.run("ogrinfo", ["--formats"], cwd=Path("/tmp"))  # noqa: S108
+        return tuple(_FORMAT_LINE.findall(listing.stdout))
+
+    @cached_property
+    def _raster_drivers(self) -> tuple[str, ...]:
+        listing = self.run("gdalinfo", ["--formats"], cwd=Path("/tmp"))  # noqa: S108
         return tuple(_FORMAT_LINE.findall(listing.stdout))
 
     def version(self) -> str:
@@ -197,6 +242,25 @@ class Gdal:
             remedy="Correct what GDAL names in the file and drop it again.",
             file=file,
             layer=layer,
+        )
+
+
+def _without_folder(problem: Problem, folder: Path) -> Problem:
+    """Return a problem without the name of the run's folder."""
+    return problem.model_copy(update={"message": problem.message.replace(f"{folder}/", "")})
+
+
+def _require_readable(
+    problems: Sequence[Problem], drivers: Sequence[str], file: str | None
+) -> None:
+    errors = [item.message for item in problems if item.is_error]
+    if errors:
+        raise SourceError(
+            "source.unreadable",
+            f"expected a file that GDAL's {' or '.join(drivers)} driver can read, found: "
+            f"{_shorten('; '.join(errors))}.",
+            remedy="Check the file with ogrinfo or gdalinfo, export it anew and drop it again.",
+            file=file,
         )
 
 

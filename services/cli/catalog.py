@@ -8,7 +8,7 @@ import re
 
 import click
 
-from libs.models.version import TableVersion, Transformation, Version
+from libs.models.version import SourceRows, TableVersion, Transformation, Version
 from services.cli.connections import Connections, connections
 from services.cli.exits import CliUsageError
 from services.cli.output import (
@@ -21,6 +21,7 @@ from services.cli.output import (
     size,
     table,
 )
+from services.cli.rasters import band_lines, raster_pairs
 from services.cli.receipts import facts_text, warning_lines
 
 DATASET = re.compile(r"(?P<dataset>[^@]+)(?:@v?(?P<version>[1-9]\d{0,8}))?")
@@ -157,10 +158,10 @@ def _table_lines(item: TableVersion, lake_bucket: str) -> list[str]:
     }
     pairs = [
         ("rows", facts_text(hops)),
-        ("geometry", ", ".join(item.geometry_types) or "none: an attribute table"),
+        *(raster_pairs(item.raster) if item.raster else _geometry_pair(item)),
         ("crs", item.crs or ""),
         ("extent", ", ".join(f"{edge:.10g}" for edge in item.bbox) if item.bbox else ""),
-        *(("source", f"{ref.file}, layer {ref.layer}: {ref.rows} rows") for ref in item.sources),
+        *(("source", _source(ref)) for ref in item.sources),
         *(("transformed", _transformation(step)) for step in item.transformations),
     ]
     files = [
@@ -171,9 +172,17 @@ def _table_lines(item: TableVersion, lake_bucket: str) -> list[str]:
     return [
         clean(f"table {item.name}"),
         *fields([(name, value) for name, value in pairs if value]),
-        *_indented(table(("COLUMN", "TYPE"), columns)),
+        *_indented(band_lines(item.raster) if item.raster else table(("COLUMN", "TYPE"), columns)),
         *_indented(table(("FORMAT", "SIZE>", "SHA256", "FILE"), files)),
     ]
+
+
+def _geometry_pair(item: TableVersion) -> list[tuple[str, str]]:
+    return [("geometry", ", ".join(item.geometry_types) or "none: an attribute table")]
+
+
+def _source(ref: SourceRows) -> str:
+    return f"{ref.file}, layer {ref.layer}: {ref.rows} rows" if ref.layer else ref.file
 
 
 def _transformation(step: Transformation) -> str:

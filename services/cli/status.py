@@ -69,6 +69,7 @@ def summary(drop: DropRecord) -> dict[str, Any]:
         "dataset_id": drop.dataset_id,
         "version": drop.version,
         "attempt": drop.attempt,
+        "run_id": drop.current.run_id if drop.current else None,
         "received_at": drop.received_at.isoformat(),
         "updated_at": drop.updated_at.isoformat(),
         "missing": list(drop.missing) if drop.status == "waiting" else [],

@@ -7,6 +7,7 @@ What belongs here: the tour. What does not: starting the stack (`stack`), the co
 (`services.cli`).
 """
 
+import json
 import os
 import shlex
 import shutil
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,34 @@ from services.local.stack import stack_environment
 DATA = CHECKOUT / "tests" / "data"
 COMMAND = Path(sys.executable).with_name("spatial-etl")
 PROJECT = ["--project", "demo"]
+WAIT = "--wait"
+JOIN = {
+    "batch_id": "demo-places-in-countries",
+    "uploader": "demo",
+    "intent": "join_datasets",
+    "dataset_id": "demo/places-in-countries",
+    "inputs": [{"dataset_id": "demo/places"}, {"dataset_id": "demo/countries"}],
+    "options": {"predicate": "within", "how": "left", "expect": "many_to_one"},
+    "metadata": {"project": "demo", "description": "Each place with the country around it"},
+}
 LEDGER_FIELDS = {"_id": 0, "dataset_id": 1, "version": 1, "tables.name": 1, "tables.rows": 1}
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A drop of the tour and how its command should end."""
+
+    title: str
+    file: Path
+    dataset_id: str
+    description: str
+    expected: ExitCode = ExitCode.OK
+
+    @property
+    def arguments(self) -> list[str | Path]:
+        """The command's arguments."""
+        facts = ["--dataset", self.dataset_id, *PROJECT, "--description", self.description]
+        return ["submit", self.file, *facts, WAIT]
 
 
 def main() -> int:
@@ -42,6 +71,7 @@ def main() -> int:
         is_as_expected = _drops(env, Path(folder))
     _show("What is published", ["datasets"], env)
     _show("Where the files are", ["show", "demo/nz-pa-points"], env)
+    _show("How the sides of the join met", ["show", "demo/places-in-countries"], env)
     _query_the_ledger(env)
     print(
         f"\nThe runs, their phases and the datasets: {env['SPATIAL_ETL_WEBSERVER_URL']}\n"
@@ -57,33 +87,50 @@ def main() -> int:
 def _drops(env: dict[str, str], folder: Path) -> bool:
     for part in ("shp", "shx", "dbf", "cpg"):
         shutil.copy(DATA / f"naturalearth_lowres.{part}", folder)
-    tour: list[tuple[str, list[str | Path], str, set[ExitCode]]] = [
-        (
+    join = folder / "join.json"
+    join.write_text(json.dumps(JOIN, indent=2))
+    tour = [
+        Stop(
             "A good file: 2,143 points in a GeoPackage",
-            [DATA / "nz-pa-points-topo-150k.gpkg", "--dataset", "demo/nz-pa-points"],
+            DATA / "nz-pa-points-topo-150k.gpkg",
+            "demo/nz-pa-points",
             "Maori defensive earthworks, LINZ, CC-BY 4.0",
-            {ExitCode.OK},
         ),
-        (
+        Stop(
             "A source with several layers: each becomes a table",
-            [DATA / "fells_loop.gpx", "--dataset", "demo/fells-loop"],
+            DATA / "fells_loop.gpx",
+            "demo/fells-loop",
             "A hike: waypoints, a route and its points",
-            {ExitCode.OK},
         ),
-        (
+        Stop(
             "A file that must be refused: a shapefile without its .prj",
-            [folder / "naturalearth_lowres.shp", "--dataset", "demo/no-crs"],
+            folder / "naturalearth_lowres.shp",
+            "demo/no-crs",
             "Countries, but nobody says in which CRS",
-            {ExitCode.REJECTED},
+            ExitCode.REJECTED,
+        ),
+        Stop(
+            "A raster: it becomes a Cloud Optimized GeoTIFF, its pixels unchanged",
+            DATA / "naip_20100629.tif",
+            "demo/naip",
+            "Aerial imagery, four bands, USDA NAIP, public domain",
+        ),
+        Stop(
+            "The right side of a join",
+            DATA / "naturalearth_lowres.shp",
+            "demo/countries",
+            "Countries, Natural Earth, public domain",
+        ),
+        Stop(
+            "The left side of a join",
+            DATA / "ne_110m_populated_places.geojson",
+            "demo/places",
+            "Populated places, Natural Earth, public domain",
         ),
     ]
-    is_as_expected = True
-    for title, args, description, expected in tour:
-        code = _show(
-            title, ["submit", *args, *PROJECT, "--description", description, "--wait"], env
-        )
-        is_as_expected = is_as_expected and code in expected
-    return is_as_expected
+    answers = [_show(stop.title, stop.arguments, env) == stop.expected for stop in tour]
+    joined = _show("A join: each place with its country", ["submit", "--manifest", join, WAIT], env)
+    return all(answers) and joined == ExitCode.OK
 
 
 def _show(title: str, args: Sequence[str | Path], env: dict[str, str]) -> int:

@@ -1,11 +1,9 @@
 """From layers to tables: names, columns, geometry types and CRSs decided before anything is loaded.
 
 What belongs here: every decision about what a table will be. What does not: carrying it out
-(`libs.pipeline.kinds.vector`).
+(`libs.pipeline.kinds.vector`), what holds for tabular sources as well (`merging`).
 """
 
-import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,13 @@ from libs.compute.tables import GeometryPlan
 from libs.models.errors import CrsError, SourceError
 from libs.models.manifest import Manifest
 from libs.models.version import Column, Warn
+from libs.pipeline.kinds.merging import (
+    default_table,
+    merge_columns,
+    require_distinct_keys,
+    table_crs,
+    zone_warnings,
+)
 from libs.pipeline.kinds.sources import FoundLayer
 from libs.pipeline.state import TablePlan
 from libs.spatial_utils.column_types import from_ogr
@@ -80,7 +85,7 @@ def plan_tables(
     warnings: list[Warn] = []
     sources = [_source(dataset_id, layer, warnings) for layer in layers]
     names = list(dict.fromkeys(source.table for source in sources))
-    _require_distinct_keys(names)
+    require_distinct_keys(names)
     target = None
     if manifest.options.target_crs != "source":
         target = parse_crs(manifest.options.target_crs)
@@ -88,14 +93,14 @@ def plan_tables(
     for name in names:
         members = tuple(source for source in sources if source.table == name)
         geometry = _plan_geometry(name, members, warnings)
-        warnings += _zone_warnings(name, members)
+        warnings += zone_warnings(name, members)
         plans.append(
             TablePlan(
                 name=name,
                 sources=members,
-                columns=_merge_columns(name, members, manifest.options.union_columns),
+                columns=merge_columns(name, members, manifest.options.union_columns),
                 geometry=geometry,
-                crs=_table_crs(name, members, target) if geometry else None,
+                crs=table_crs(name, members, target) if geometry else None,
             )
         )
     return plans, warnings
@@ -114,47 +119,20 @@ def _source(dataset_id: str, found: FoundLayer, warnings: list[Warn]) -> SourceL
             layer=layer.name,
         )
     crs, is_swapped = _source_crs(found)
+    default, renamed = default_table(dataset_id, layer.name, is_only=found.is_only, file=label)
+    if not file.table:
+        warnings += renamed
     return SourceLayer(
         path=found.candidate.path,
         driver=found.driver,
         layer=layer,
         file=label,
         encoding=file.encoding if found.driver == "ESRI Shapefile" else None,
-        table=file.table or _default_table(dataset_id, found, warnings),
+        table=file.table or default,
         columns=_columns(found),
         crs=crs,
         is_swapped=is_swapped,
     )
-
-
-def _default_table(dataset_id: str, found: FoundLayer, warnings: list[Warn]) -> str:
-    if found.is_only:
-        return dataset_id.rpartition("/")[2]
-    name = re.sub(r"[\x00-\x1f/\\]+", "_", found.layer.name)[:120].strip() or "layer"
-    name = "layer" if name in {".", ".."} else name
-    if name != found.layer.name:
-        warnings.append(
-            Warn(
-                code="table.renamed",
-                message=f"Layer {found.layer.name!r} became table {name!r}.",
-                file=found.candidate.label,
-                layer=found.layer.name,
-            )
-        )
-    return name
-
-
-def _require_distinct_keys(names: list[str]) -> None:
-    folded: dict[str, str] = {}
-    for name in names:
-        other = folded.setdefault(name.casefold(), name)
-        if other != name:
-            raise SourceError(
-                "source.table_names_clash",
-                f"expected table names that differ by more than case, found {other!r} "
-                f"and {name!r}.",
-                remedy="Name the tables in files[].table.",
-            )
 
 
 def _columns(found: FoundLayer) -> tuple[Column, ...]:
@@ -204,52 +182,6 @@ def _source_crs(found: FoundLayer) -> tuple[Crs | None, bool]:
     return (declared or found_crs), own.is_swapped
 
 
-def _table_crs(name: str, members: Sequence[SourceLayer], target: Crs | None) -> Crs:
-    if target is not None:
-        return target
-    distinct: list[Crs] = []
-    for member in members:
-        if member.crs and not any(member.crs.equals(other) for other in distinct):
-            distinct.append(member.crs)
-    if len(distinct) != 1:
-        raise CrsError(
-            "crs.mixed",
-            f"expected one CRS for table {name!r} with target_crs 'source', found "
-            f"{', '.join(crs.short_name for crs in distinct)}.",
-            remedy="Set options.target_crs to the CRS the table should have.",
-        )
-    return distinct[0]
-
-
-def _merge_columns(name: str, members: Sequence[SourceLayer], union: bool) -> tuple[Column, ...]:
-    merged = list(members[0].columns)
-    for member in members[1:]:
-        if not union and Counter(member.columns) != Counter(merged):
-            raise _columns_differ(name, members[0], member)
-        types = {column.name: column.type for column in merged}
-        for column in member.columns:
-            if types.get(column.name, column.type) != column.type:
-                raise _columns_differ(name, members[0], member)
-        merged += (Counter(member.columns) - Counter(merged)).elements()
-    return tuple(merged)
-
-
-def _columns_differ(name: str, first: SourceLayer, other: SourceLayer) -> SourceError:
-    def shown(columns: Counter[Column]) -> str:
-        return ", ".join(sorted(f"{c.name} {c.type}" for c in columns.elements())) or "nothing"
-
-    ours, theirs = Counter(first.columns), Counter(other.columns)
-    return SourceError(
-        "source.columns_differ",
-        f"expected all sources of table {name!r} to have the same columns, found "
-        f"{shown(ours - theirs)} only in {first.file}, and {shown(theirs - ours)} only here.",
-        remedy="Align the columns, set options.union_columns to fill missing ones with NULL (types "
-        "must agree), or give each file its own files[].table.",
-        file=other.file,
-        layer=other.layer.name,
-    )
-
-
 def _plan_geometry(
     name: str, members: Sequence[SourceLayer], warnings: list[Warn]
 ) -> GeometryPlan | None:
@@ -297,19 +229,6 @@ def _common_type(names: set[str]) -> str:
         if names == {name, f"Multi{name}"}:
             return f"Multi{name}"
     return "Geometry"
-
-
-def _zone_warnings(name: str, members: Sequence[SourceLayer]) -> list[Warn]:
-    times = {column.name for m in members for column in m.columns if column.type == "timestamptz"}
-    if not times:
-        return []
-    return [
-        Warn(
-            code="column.zone_assumed",
-            message=f"Table {name!r}: times without a time zone in {', '.join(sorted(times))} are "
-            "taken as UTC; those with one keep their instant.",
-        )
-    ]
 
 
 def _geometry_warnings(name: str, member: SourceLayer, plan: GeometryPlan) -> list[Warn]:

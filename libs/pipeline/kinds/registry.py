@@ -9,6 +9,8 @@ KINDS = {
     "ingest_vector": ("vector", "VectorKind"),
     "ingest_building_footprints": ("vector", "VectorKind"),
     "ingest_road_network": ("vector", "VectorKind"),
+    "ingest_tabular": ("tabular", "TabularKind"),
+    "ingest_raster": ("raster", "RasterKind"),
     "join_datasets": ("join", "JoinKind"),
 }
 

@@ -1,0 +1,136 @@
+"""Parquet: row groups, one batch after the other.
+
+What belongs here: reading. What does not: which type becomes which (`parquet_types`).
+"""
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from libs.compute.tables import column_name
+from libs.models.version import Warn
+from libs.tabular.header import column_names
+from libs.tabular.parquet_types import Mapping, as_ours, is_kept, mapping_of
+from libs.tabular.reader import BATCH_ROWS, FoundColumn, ReadOrder, Survey, TableReader
+
+
+class ParquetReader(TableReader):
+    """A Parquet file."""
+
+    def __init__(self, order: ReadOrder) -> None:
+        super().__init__(order)
+        try:
+            self._file = pq.ParquetFile(order.path, memory_map=False, pre_buffer=False)
+        except (pa.ArrowException, OSError) as err:
+            raise self._unreadable(err) from err
+        self._names: list[str] = []
+
+    def survey(self) -> Survey:
+        """Return what the footer says, and whether values fit where their type alone does not."""
+        if self.order.declared:
+            raise self.order.refusal(
+                "types_declared",
+                "expected no files[].columns for Parquet, which has types of its own; found some.",
+                remedy="Leave files[].columns out; contract.columns can check the types.",
+            )
+        schema = self._file.schema_arrow
+        self._names, warnings = column_names(self.order, schema.names)
+        mappings = [self._mapping(position) for position in range(len(schema))]
+        columns = tuple(
+            FoundColumn(name, mapping.type)
+            for name, mapping in zip(self._names, mappings, strict=True)
+        )
+        warnings += self._warnings(mappings)
+        return Survey(columns, self._file.metadata.num_rows, tuple(warnings))
+
+    def batches(self, types: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield the rows."""
+        row = 1
+        for batch in self._read():
+            arrays = []
+            for name, values, type_ in zip(self._names, batch.columns, types, strict=True):
+                array = as_ours(values, type_)
+                self._require_text(name, array, row)
+                arrays.append(array)
+            names = [column_name(position) for position in range(len(arrays))]
+            yield pa.RecordBatch.from_arrays(arrays, names)
+            row += batch.num_rows
+
+    def _read(self) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from self._file.iter_batches(BATCH_ROWS)
+        except (pa.ArrowException, OSError) as err:
+            raise self._unreadable(err) from err
+
+    def _mapping(self, position: int) -> Mapping:
+        field = self._file.schema_arrow.field(position)
+        mapping = mapping_of(field.type)
+        if mapping is None:
+            raise self.order.refusal(
+                "unsupported_type",
+                f"expected a column type that PostGIS can hold, found {field.type} in column "
+                f"{field.name!r}.",
+                remedy="Convert the column to text and drop the file again.",
+            )
+        if mapping.has_fallback and not self._all_fit(position):
+            return Mapping("text", f"{field.type} became text, because not every value fits")
+        return mapping
+
+    def _all_fit(self, position: int) -> bool:
+        """Read one column; columns before it may have several leaves, hence by their names."""
+        name = self._file.schema_arrow.field(position).name
+        if self._file.schema_arrow.names.count(name) > 1:
+            return False
+        for batch in self._file.iter_batches(BATCH_ROWS, columns=[name]):
+            values = batch.column(0)
+            if pa.types.is_dictionary(values.type):
+                values = values.dictionary_decode()
+            if not is_kept(values):
+                return False
+        return True
+
+    def _warnings(self, mappings: Sequence[Mapping]) -> list[Warn]:
+        notes = [
+            f"{name!r}: {mapping.note}"
+            for name, mapping in zip(self._names, mappings, strict=True)
+            if mapping.note
+        ]
+        said = []
+        if notes:
+            said.append(self.order.warn("column.type_changed", f"{'; '.join(notes)}."))
+        if b"geo" in (self._file.schema_arrow.metadata or {}):
+            said.append(
+                self.order.warn(
+                    "source.is_geoparquet",
+                    "The file is GeoParquet; its geometry column was kept as binary. Drop it as "
+                    "GeoPackage, FlatGeobuf or GeoJSON with intent ingest_vector for geometries.",
+                )
+            )
+        return said
+
+    def _require_text(self, name: str, values: pa.Array, row: int) -> None:
+        """Refuse NUL, which PostgreSQL's text cannot hold."""
+        if not pa.types.is_string(values.type):
+            return
+        has_nul = pc.fill_null(pc.match_substring(values, "\x00"), False)
+        if pc.any(has_nul, min_count=0).as_py():
+            raise self.order.refusal(
+                "nul_character",
+                f"expected text, found the NUL character in column {name!r}.",
+                remedy="Take the character out, or store the column as binary.",
+                row=row + pc.index(has_nul, True).as_py(),
+            )
+
+    def _unreadable(self, err: Exception) -> Exception:
+        return self.order.refusal(
+            "unreadable",
+            f"expected a Parquet file, found: {str(err).splitlines()[0][:300]}.",
+            remedy="Write the file again and drop it again.",
+        )
+
+
+def open_tables(order: ReadOrder) -> list[TableReader]:
+    """Return the one table of a Parquet file."""
+    return [ParquetReader(order)]
