@@ -18,6 +18,7 @@ LONGEST_NUMBER = 400
 _HEADER = re.compile(
     rb"(?:\s*(?i:ncols|nrows|[xy]ll(?:corner|center)|cellsize|d[xy]|nodata_value)\s+\S+)+"
 )
+_SPECIAL = re.compile(rb"(?i)(?<!\S)[+-]?(?:nan|inf)(?!\S)")
 _OTHER_TEXT = re.compile(rb"[^0-9\s.,eE+\-]")
 _NOT_WHOLE = re.compile(rb"[.,eE]")
 _BEYOND_INT32 = re.compile(rb"[0-9]{10}")
@@ -44,8 +45,9 @@ class GridNumbers:
     def add(self, text: bytes) -> None:
         """Take in whole numbers of the text."""
         self.count += len(text.split())
+        text, special = _SPECIAL.subn(b"0", text)
         self.is_numeric = self.is_numeric and not _OTHER_TEXT.search(text)
-        self.is_whole = self.is_whole and not _NOT_WHOLE.search(text)
+        self.is_whole = self.is_whole and not special and not _NOT_WHOLE.search(text)
         self.fits_int32 = self.fits_int32 and not _BEYOND_INT32.search(text)
         self.fits_float32 = self.fits_float32 and not _BEYOND_FLOAT32.search(text)
 

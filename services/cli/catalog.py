@@ -163,6 +163,7 @@ def _table_lines(item: TableVersion, lake_bucket: str) -> list[str]:
         ("extent", ", ".join(f"{edge:.10g}" for edge in item.bbox) if item.bbox else ""),
         *(("source", _source(ref)) for ref in item.sources),
         *(("transformed", _transformation(step)) for step in item.transformations),
+        ("join", facts_text(item.join.model_dump()) if item.join else ""),
     ]
     files = [
         (output.format, size(output.size_bytes), output.sha256, f"s3://{lake_bucket}/{output.key}")

@@ -71,7 +71,6 @@ def main() -> int:
         is_as_expected = _drops(env, Path(folder))
     _show("What is published", ["datasets"], env)
     _show("Where the files are", ["show", "demo/nz-pa-points"], env)
-    _show("How the sides of the join met", ["show", "demo/places-in-countries"], env)
     _query_the_ledger(env)
     print(
         f"\nThe runs, their phases and the datasets: {env['SPATIAL_ETL_WEBSERVER_URL']}\n"

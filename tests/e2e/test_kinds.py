@@ -1,9 +1,87 @@
 """Raster, tabular data and joins through the real daemon, one drop each."""
 
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.e2e.webserver import Webserver
+from tests.rasters import make_raster
 from tests.support import LandingUser, make_manifest
+
+
+def drop(user: LandingUser, name: str, kind: str, file: Path, **changes: Any) -> dict[str, Any]:
+    """Drop a raster or a table and return the receipt."""
+    path = user.put(f"uploads/{name}/{file.name}", file)
+    facts = changes.pop("facts", {})
+    manifest = make_manifest(name, [], intent=f"ingest_{kind}", **changes)
+    manifest["files"] = [{"path": path, "type": kind, **facts}]
+    user.drop(name, manifest)
+    return user.receipt(name)
+
+
+def test_a_raster_is_published_with_its_bands(user: LandingUser, data: Path, name: str) -> None:
+    receipt = drop(user, name, "raster", data / "naip_20100629.tif")
+
+    assert receipt["status"] == "published", receipt["reason"]
+    (table,) = receipt["tables"]
+    assert (table["raster"]["width"], table["raster"]["height"]) == (934, 723)
+    assert [band["type"] for band in table["raster"]["bands"]] == ["Byte"] * 4
+    assert table["crs"] == "EPSG:26914"
+    assert [output["format"] for output in table["outputs"]] == ["cog"]
+
+
+@pytest.mark.parametrize(
+    ("name_of_file", "content", "code"),
+    [
+        ("a.vrt", b"<VRTDataset/>", "source.unknown_format"),
+        ("a.tif", b"II*\0 truncated", "source.unreadable"),
+    ],
+)
+def test_a_raster_that_cannot_be_read_is_rejected(
+    user: LandingUser, name: str, tmp_path: Path, name_of_file: str, content: bytes, code: str
+) -> None:
+    (tmp_path / name_of_file).write_bytes(content)
+
+    receipt = drop(user, name, "raster", tmp_path / name_of_file)
+
+    assert (receipt["status"], receipt["reason"]["code"]) == ("rejected", code)
+
+
+def test_a_raster_without_crs_is_rejected(user: LandingUser, name: str, tmp_path: Path) -> None:
+    receipt = drop(user, name, "raster", make_raster(tmp_path / "a.tif", crs=None))
+
+    assert (receipt["status"], receipt["reason"]["code"]) == ("rejected", "crs.missing")
+
+
+def test_a_table_is_published_as_it_is(user: LandingUser, data: Path, name: str) -> None:
+    receipt = drop(user, name, "tabular", data / "navaids.csv")
+
+    (table,) = receipt["tables"]
+    assert (receipt["status"], table["rows"]) == ("published", 200)
+    assert {column["type"] for column in table["columns"]} == {"text"}
+    assert [output["format"] for output in table["outputs"]] == ["parquet"]
+
+
+def test_a_table_becomes_points(user: LandingUser, data: Path, name: str) -> None:
+    options = {"x_column": "longitude_deg", "y_column": "latitude_deg"}
+    receipt = drop(
+        user, name, "tabular", data / "navaids.csv", options=options, facts={"crs": "EPSG:4326"}
+    )
+
+    (table,) = receipt["tables"]
+    assert (receipt["status"], table["geometry_types"]) == ("published", ["Point"])
+    assert table["hops"]["written"] == {"geoparquet": 200, "flatgeobuf": 200}
+
+
+def test_a_ragged_table_is_rejected_with_its_row(
+    user: LandingUser, name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_bytes(b"a,b\n1,2\n3\n")
+
+    reason = drop(user, name, "tabular", tmp_path / "a.csv")["reason"]
+
+    assert (reason["code"], reason["row"]) == ("source.ragged_rows", 2)
 
 
 def test_a_join_waits_for_its_inputs_and_names_their_versions(

@@ -76,6 +76,7 @@ def test_a_vrt_is_no_raster() -> None:
         ("1,5 2 3", "Float32", 3),
         ("1 2 123456.789", "Float64", 3),
         ("16777217 2 0.5", "Float64", 3),
+        ("1 nan -inf", "Float32", 3),
         ("1 2", "Int32", 2),
     ],
 )
@@ -90,7 +91,7 @@ def test_a_grid_gets_the_type_that_holds_each_number(
         assert (found.type_name, found.count, found.is_numeric) == (kind, count, True)
 
 
-@pytest.mark.parametrize("numbers", ["1 x 3", "1 nan 3", "1" * 1000])
+@pytest.mark.parametrize("numbers", ["1 x 3", "1 fine 3", "1 nano 3", "1" * 1000])
 def test_text_in_a_grid_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, numbers: str
 ) -> None:

@@ -26,6 +26,7 @@ from libs.models.version import (
 )
 from libs.pipeline.check import require_equal
 from libs.pipeline.kinds.base import Kind
+from libs.pipeline.kinds.transformations import transformation_warnings
 from libs.pipeline.state import (
     DumpedFile,
     DumpedTable,
@@ -72,7 +73,7 @@ class TableKind(Kind[LoadedRows, TransformedRows]):
             table=name,
             loaded=table,
         )
-        return transformed, _transformation_warnings(transformed)
+        return transformed, transformation_warnings(transformed.name, transformed.transformations)
 
     def check(self, bench: Workbench, table: TransformedRows) -> tuple[int, list[Warn]]:
         """Compare rows and geometries of source, load and transform."""
@@ -188,32 +189,6 @@ def _transformations(bench: Workbench, table: LoadedRows) -> tuple[Transformatio
                 bbox = (bbox[1], bbox[0], bbox[3], bbox[2])
             found[source.crs.wkt] = describe_transformation(source.crs, target, bbox)
     return tuple(found.values())
-
-
-def _transformation_warnings(table: TransformedRows) -> list[Warn]:
-    less_accurate = [
-        Warn(
-            code="crs.more_accurate_transformation",
-            message=f"Table {table.name!r}: a more accurate way from {item.source_crs} to "
-            f"{item.target_crs} needs {', '.join(item.missing_grids)}, which is not installed; "
-            f"used was {item.name!r} ({_accuracy(item)}).",
-        )
-        for item in table.transformations
-        if item.missing_grids
-    ]
-    return less_accurate + [
-        Warn(
-            code="crs.ballpark_transformation",
-            message=f"Table {table.name!r}: PROJ knows no exact way from {item.source_crs} to "
-            f"{item.target_crs}; positions may be off by hundreds of metres.",
-        )
-        for item in table.transformations
-        if item.is_ballpark
-    ]
-
-
-def _accuracy(item: Transformation) -> str:
-    return "accuracy unknown" if item.accuracy_m is None else f"accurate to {item.accuracy_m:g} m"
 
 
 def _check_counts(table: TransformedRows) -> int:
