@@ -5,6 +5,7 @@ What does not: what a phase does (`libs.pipeline`), how they are wired (`ingest`
 """
 
 import errno
+import resource
 import time
 from collections.abc import Callable
 from typing import Protocol, TypeVar
@@ -19,6 +20,7 @@ from libs.pipeline.state import Facts
 from libs.pipeline.workbench import Workbench
 
 PHASES = ("intake", "fetch", "load", "transform", "check", "dump", "publish")
+KIB = 1024
 DROP_TAG, ATTEMPT_TAG = "spatial_etl/drop", "spatial_etl/attempt"
 
 
@@ -51,15 +53,16 @@ def run_phase(
             _record(bench, drop_id, attempt, record)
         started = time.monotonic()
         result = phase(bench)
+        facts = {**result.facts, "peak_memory_bytes": _peak_memory_bytes()}
         record = record.model_copy(
-            update={"seconds": round(time.monotonic() - started, 3), "facts": result.facts}
+            update={"seconds": round(time.monotonic() - started, 3), "facts": facts}
         )
         _record(bench, drop_id, attempt, record)
     except SpatialEtlError as err:
         raise _answered(context, drop_id, attempt, err) from err
     except Exception as err:
         raise _answered(context, drop_id, attempt, _named(name, err)) from err
-    context.add_output_metadata({**result.facts, "seconds": record.seconds or 0.0})
+    context.add_output_metadata({**record.facts, "seconds": record.seconds or 0.0})
     return result
 
 
@@ -78,6 +81,12 @@ def _named(phase: str, err: Exception) -> SpatialEtlError:
     )
 
 
+def _peak_memory_bytes() -> int:
+    """Return the largest resident size that this process or a child of it had so far."""
+    users = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(user).ru_maxrss for user in users) * KIB
+
+
 def _record(bench: Workbench, drop_id: str, attempt: int, record: PhaseRecord) -> None:
     position = PHASES.index(record.name)
     bench.clients.ledger.record_phase(drop_id, attempt, position, record)
@@ -93,6 +102,7 @@ def _answered(
         description=str(error),
         metadata={
             "drop_status": status,
+            "peak_memory_bytes": _peak_memory_bytes(),
             **{name: MetadataValue.text(str(value)) for name, value in reason.items()},
         },
         allow_retries=False,

@@ -77,6 +77,8 @@ def facts_text(facts: Mapping[str, int | float | str]) -> str:
 def _fact(name: str, value: float | str) -> str:
     if name.endswith("size_bytes") and isinstance(value, int):
         return size(value)
+    if name.endswith("_bytes") and isinstance(value, int):
+        return f"{name.removesuffix('_bytes').replace('_', ' ')} {size(value)}"
     if name.endswith("_hash") and isinstance(value, str):
         value = value[:SHORT_HASH]
     return f"{name.replace('_', ' ')} {value}"

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from libs.models.version import Version
+from libs.models.version import TableVersion, Version
 from libs.pipeline.check import check
 from libs.pipeline.dump import dump
 from libs.pipeline.fetch import fetch
@@ -47,3 +47,14 @@ class Line:
                 state = phase(bench, state)
         version: Version = state.version
         return version
+
+
+def lake_bytes(line: Line, table: TableVersion, wanted: str) -> bytes:
+    """Return the published file of a table in one format."""
+    (output,) = [output for output in table.outputs if output.format == wanted]
+    response = line.clients.lake.client.get_object(line.clients.lake.bucket, output.key)
+    try:
+        return response.read()
+    finally:
+        response.close()
+        response.release_conn()

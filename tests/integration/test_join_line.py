@@ -12,7 +12,7 @@ import shapely
 
 from libs.models.errors import JoinError
 from libs.models.version import TableVersion
-from tests.integration.line import Line
+from tests.integration.line import Line, lake_bytes
 from tests.support import geojson, make_manifest, point
 
 COUNTRIES = [f"naturalearth_lowres.{part}" for part in ("shp", "shx", "dbf", "cpg", "prj")]
@@ -55,13 +55,7 @@ def read(line: Line, table: TableVersion) -> geopandas.GeoDataFrame:
 
 
 def content(line: Line, table: TableVersion) -> bytes:
-    key = next(o.key for o in table.outputs if o.format in {"geoparquet", "parquet"})
-    response = line.clients.lake.client.get_object(line.clients.lake.bucket, key)
-    try:
-        return response.read()
-    finally:
-        response.close()
-        response.release_conn()
+    return lake_bytes(line, table, "geoparquet" if table.crs else "parquet")
 
 
 def codes(name: str, *rows: tuple[Any, ...]) -> tuple[str, bytes]:

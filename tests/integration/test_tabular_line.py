@@ -16,8 +16,8 @@ import pytest
 from pyproj import Transformer
 
 from libs.models.errors import ContractError, SourceError, SpatialEtlError
-from libs.models.version import TableVersion, Version
-from tests.integration.line import Line
+from libs.models.version import Version
+from tests.integration.line import Line, lake_bytes
 from tests.support import make_manifest
 
 
@@ -30,16 +30,6 @@ def tabular_manifest(name: str, *paths: str, **changes: Any) -> dict[str, Any]:
 def drop(line: Line, name: str, filename: str, content: bytes | Path, **changes: Any) -> Version:
     path = line.user.put(f"uploads/{name}/{filename}", content)
     return line.run(name, tabular_manifest(name, path, **changes))
-
-
-def lake_bytes(line: Line, table: TableVersion, wanted: str) -> bytes:
-    (output,) = [output for output in table.outputs if output.format == wanted]
-    response = line.clients.lake.client.get_object(line.clients.lake.bucket, output.key)
-    try:
-        return response.read()
-    finally:
-        response.close()
-        response.release_conn()
 
 
 def rows_of(line: Line, version: Version, wanted: str = "parquet") -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import shapely
 
 from libs.models.errors import ContractError, CrsError, SourceError
 from libs.models.version import TableVersion, Version
-from tests.integration.line import Line
+from tests.integration.line import Line, lake_bytes
 from tests.support import geojson, make_manifest, multi_layer_geopackage, point
 
 READERS = {"geoparquet": geopandas.read_parquet, "flatgeobuf": geopandas.read_file}
@@ -23,16 +23,6 @@ SHAPEFILE_PARTS = tuple(
 
 def put_sample(line: Line, name: str, *files: str, data: Path) -> list[str]:
     return [line.user.put(f"uploads/{name}/{file}", data / file) for file in files]
-
-
-def lake_bytes(line: Line, table: TableVersion, wanted: str) -> bytes:
-    (output,) = [output for output in table.outputs if output.format == wanted]
-    response = line.clients.lake.client.get_object(line.clients.lake.bucket, output.key)
-    try:
-        return response.read()
-    finally:
-        response.close()
-        response.release_conn()
 
 
 def only_table(version: Version) -> TableVersion:

@@ -78,9 +78,10 @@ def test_a_phase_is_recorded_when_it_starts_and_when_it_ends(
     run_phase(context, drop_id, 1, phase)
     assert [(item.name, item.seconds) for item in seen] == [("intake", 1.0), ("fetch", None)]
     done = known(reception, drop_id).current.phases[1]
-    assert (done.name, done.facts) == ("fetch", {"files": 2})
+    assert (done.name, done.facts["files"]) == ("fetch", 2)
     assert done.seconds is not None
-    assert context.metadata == {"files": 2, "seconds": done.seconds}
+    assert done.facts["peak_memory_bytes"] > 1024 * 1024
+    assert context.metadata == {**done.facts, "seconds": done.seconds}
 
 
 @pytest.mark.parametrize(
