@@ -189,3 +189,11 @@ def program(tmp_path: Path) -> Program:
         return Gdal(Limits(**bounds), folder)
 
     return make
+
+
+@pytest.fixture
+def dropped(reception: Reception) -> Reception:
+    """Return a landing zone with one good drop, `roads.json`."""
+    reception.upload(examples.ROADS)
+    reception.drop("roads.json", examples.document())
+    return reception

@@ -71,5 +71,5 @@ def found(
     """Return a raster as it was found in the manifest's file `name`; `file` sets its fields."""
     path = f"s3://{examples.BUCKET}/uploads/{name}"
     named = ManifestFile(path=path, type="raster", **file)
-    raster = RasterFile(Path("/work") / name, path, name, named, "GTiff", {})
+    raster = RasterFile(Path("/folder") / name, path, name, named, "GTiff", {})
     return FoundRaster(raster, described or description())

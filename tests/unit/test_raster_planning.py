@@ -119,6 +119,6 @@ def test_what_no_cog_can_hold_is_refused(described: Any, code: str) -> None:
 
 
 def test_a_file_outside_the_folder_is_refused() -> None:
-    described = description(files=("/work/dem.tif", "/work/../etc/passwd"))
+    described = description(files=("/folder/dem.tif", "/folder/../etc/passwd"))
     with pytest.raises(SpatialEtlError, match="passwd"):
         require_inside(found().raster, described)

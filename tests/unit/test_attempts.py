@@ -1,0 +1,249 @@
+"""Reception: attempts at a drop, their ends, and drops that come again."""
+
+import json
+
+import pytest
+
+from libs.models.errors import CrsError, FidelityError, LedgerError, SpatialEtlError
+from libs.pipeline import reception as reception_module
+from libs.storage.landing import LandingZone
+from tests.unit.conftest import Reception
+from tests.unit.examples import BUCKET, ROADS, document
+
+OTHER = f"s3://{BUCKET}/uploads/other.gpkg"
+CRS_MISSING = CrsError("crs.missing", "expected a CRS, found none.", remedy="Declare it.")
+LOST = LedgerError("ledger.unavailable", "expected an answer, found none.", remedy="Wait.")
+
+
+def test_a_run_that_ends_without_an_answer_is_tried_again_and_then_failed(
+    dropped: Reception,
+) -> None:
+    for number in (1, 2, 3):
+        order = next(iter(dropped.look() or dropped.look()))
+        assert order.run_key == f"{order.drop_id}:{number}"
+        dropped.start(order)
+        dropped.runs[order.run_key] = "ended"
+    assert dropped.look() == []
+    receipt = dropped.receipt("roads.json")
+    assert (receipt.status, receipt.attempt) == ("failed", 3)
+    assert receipt.reason.code == "attempt.lost"
+    assert dropped.names("rejected/") == ["roads.json"]
+    assert dropped.look() == []
+
+
+def test_attempts_are_farther_and_farther_apart(dropped: Reception) -> None:
+    dropped.set(retry_backoff_s=10)
+    for number, pause_s in ((1, 10), (2, 20)):
+        order = dropped.order()
+        assert order.attempt == number
+        dropped.start(order)
+        dropped.runs[order.run_key] = "ended"
+        assert dropped.look() == []
+        dropped.clock.advance(pause_s - 3)
+        assert dropped.look() == []
+        dropped.clock.advance(3)
+    assert dropped.order().attempt == 3
+
+
+def test_a_run_that_ends_before_it_began_is_lost_too(dropped: Reception) -> None:
+    order = dropped.order()
+    dropped.runs[order.run_key] = "ended"
+    assert [item.attempt for item in dropped.look() or dropped.look()] == [2]
+
+
+def test_a_running_drop_whose_run_nobody_knows_is_lost(dropped: Reception) -> None:
+    order = dropped.order()
+    dropped.start(order)
+    del dropped.runs[order.run_key]
+    assert [item.attempt for item in dropped.look() or dropped.look()] == [2]
+
+
+@pytest.mark.parametrize("has_begun", [True, False])
+def test_a_canceled_run_cancels_its_drop(dropped: Reception, has_begun: bool) -> None:
+    order = dropped.order()
+    if has_begun:
+        dropped.start(order)
+    dropped.runs[order.run_key] = "canceled"
+    assert dropped.look() == []
+    receipt = dropped.receipt("roads.json")
+    assert (receipt.status, receipt.reason.code) == ("canceled", "attempt.canceled")
+    assert dropped.names("rejected/") == ["roads.json"]
+
+
+@pytest.mark.parametrize("state", ["ended", "canceled"])
+def test_a_drop_that_was_published_but_not_answered_is_answered_published(
+    dropped: Reception, state: str
+) -> None:
+    order = dropped.order()
+    dropped.commit(order)
+    dropped.runs[order.run_key] = state
+    assert dropped.look() == []
+    receipt = dropped.receipt("roads.json")
+    assert (receipt.status, receipt.version) == ("published", 1)
+    assert dropped.names("archive/") == ["roads.json"]
+
+
+@pytest.mark.parametrize("step", ["put_receipt", "settle"])
+@pytest.mark.parametrize("status", ["published", "rejected"])
+def test_an_answer_interrupted_before_it_was_delivered_is_delivered_by_the_next_look(
+    dropped: Reception, monkeypatch: pytest.MonkeyPatch, step: str, status: str
+) -> None:
+    if status == "rejected":
+        dropped.drop("roads.json", b"{")
+    order = dropped.order() if status == "published" else None
+
+    def interrupted(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LandingZone, step, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            dropped.publish(order) if order else dropped.look()
+    assert dropped.statuses() == [status]
+    assert dropped.waiting_manifests() == ["roads.json"]
+    assert dropped.look() == []
+    assert dropped.receipt("roads.json").status == status
+    assert dropped.waiting_manifests() == []
+    assert dropped.clients.ledger.unsettled() == []
+
+
+def test_a_manifest_replaced_while_its_drop_runs_is_neither_lost_nor_archived_unread(
+    dropped: Reception,
+) -> None:
+    first = dropped.order()
+    dropped.start(first)
+    replacement = document(batch_id="second")
+    dropped.drop("roads.json", replacement)
+    second = dropped.order()
+    assert second.drop_id != first.drop_id
+    dropped.runs[second.run_key] = "active"
+    dropped.clients.ledger.begin_attempt(second.drop_id, 1, "run-second")
+    dropped.fail_running(first, CRS_MISSING)
+    assert dropped.waiting_manifests() == ["roads.json"]
+    assert dropped.names("rejected/") == []
+    dropped.fail_running(second, CRS_MISSING)
+    assert dropped.waiting_manifests() == []
+    (kept,) = dropped.names("rejected/")
+    assert json.loads(dropped.minio.content(BUCKET, f"rejected/{kept}")) == replacement
+
+
+def test_a_thousand_drops_are_started_in_order_of_arrival_and_never_too_many(
+    reception: Reception,
+) -> None:
+    reception.set(max_queued=25)
+    reception.upload(ROADS)
+    names = [f"{number * 7919 % 1000:03}" for number in range(1000)]
+    for name in names:
+        reception.drop(f"{name}.json", document(batch_id=name))
+        reception.clock.advance(1)
+    started: list[str] = []
+    for _ in range(4):
+        orders = reception.look()
+        assert len(orders) == 25
+        assert len(reception.clients.ledger.with_status("queued")) == 25
+        for order in orders:
+            reception.start(order)
+            started.append(order.batch_id)
+    assert started == names[:100]
+    assert len(reception.clients.ledger.with_status("received")) == 900
+
+
+def test_a_full_queue_starts_nothing(dropped: Reception) -> None:
+    dropped.set(max_queued=1)
+    order = dropped.order()
+    dropped.runs[order.run_key] = "active"
+    dropped.drop("second.json", document(batch_id="second"))
+    assert dropped.look() == []
+    dropped.start(order)
+    assert dropped.order().batch_id == "second"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "folder"),
+    [
+        (CRS_MISSING, "rejected", "rejected/"),
+        (FidelityError("fidelity.x", "m", remedy="r"), "failed", "rejected/"),
+    ],
+)
+def test_an_attempt_that_fails_for_good_answers(
+    dropped: Reception, error: SpatialEtlError, status: str, folder: str
+) -> None:
+    assert dropped.fail(dropped.order(), error) == status
+    receipt = dropped.receipt("roads.json")
+    assert (receipt.status, receipt.reason) == (status, error.reason)
+    assert dropped.names(folder) == ["roads.json"]
+
+
+def test_a_transient_error_is_tried_again_up_to_the_limit(dropped: Reception) -> None:
+    attempts = []
+    for expected in ("received", "received", "failed"):
+        order = dropped.order()
+        attempts.append(order.attempt)
+        assert dropped.fail(order, LOST) == expected
+    assert attempts == [1, 2, 3]
+    assert dropped.receipt("roads.json").reason == LOST.reason
+    assert dropped.look() == []
+
+
+def test_an_error_after_the_commit_does_not_undo_it(dropped: Reception) -> None:
+    order = dropped.order()
+    dropped.commit(order)
+    assert dropped.fail_running(order, LOST) == "published"
+    assert dropped.receipt("roads.json").status == "published"
+
+
+def test_a_failed_drop_dropped_again_runs_again_with_a_higher_attempt(dropped: Reception) -> None:
+    order = dropped.order()
+    dropped.fail(order, FidelityError("fidelity.x", "m", remedy="r"))
+    dropped.drop("again.json", document())
+    again = dropped.order()
+    assert again.run_key == f"{order.drop_id}:2"
+    assert dropped.clients.ledger.get(order.drop_id).attempt_limit == 4
+    dropped.publish(again)
+    assert dropped.receipt("again.json").status == "published"
+    assert dropped.names("archive/") == ["again.json"]
+
+
+def test_a_canceled_drop_dropped_again_runs_again(dropped: Reception) -> None:
+    order = dropped.order()
+    dropped.runs[order.run_key] = "canceled"
+    dropped.look()
+    dropped.drop("roads.json", document())
+    assert dropped.order().attempt == 2
+
+
+def test_a_rejected_drop_dropped_again_is_answered_again_without_a_run(dropped: Reception) -> None:
+    dropped.fail(dropped.order(), CRS_MISSING)
+    dropped.drop("again.json", document())
+    assert dropped.look() == []
+    receipt = dropped.receipt("again.json")
+    assert (receipt.status, receipt.reason) == ("rejected", CRS_MISSING.reason)
+    assert "Change batch_id to run it again" in receipt.note
+    assert dropped.names("rejected/") == ["again.json", "roads.json"]
+
+
+def test_an_unreadable_manifest_dropped_again_is_answered_again(reception: Reception) -> None:
+    for name in ("a.json", "b.json", "a.json"):
+        reception.drop(name, b"{")
+        assert reception.look() == []
+        assert reception.receipt(name).manifest == f"manifests/{name}"
+        assert reception.waiting_manifests() == []
+    assert reception.statuses() == ["rejected"]
+    assert reception.clients.ledger.unsettled() == []
+
+
+def test_a_drop_rejected_by_an_older_recipe_runs_again_once(
+    dropped: Reception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropped.fail(dropped.order(), CRS_MISSING)
+    monkeypatch.setattr(reception_module, "RECIPE_VERSION", "newer")
+    dropped.drop("again.json", document())
+    dropped.fail(dropped.order(), CRS_MISSING)
+    dropped.drop("third.json", document())
+    assert dropped.look() == []
+    assert dropped.receipt("third.json").status == "rejected"
+
+
+def test_nothing_there_is_nothing_to_do(reception: Reception) -> None:
+    assert reception.look() == []
+    assert reception.minio.keys(BUCKET) == []
