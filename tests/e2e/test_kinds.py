@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.webserver import Webserver
-from tests.rasters import make_raster
-from tests.support import LandingUser, make_manifest
+from tests.rasters import header_only_tiff, make_raster
+from tests.support import LandingUser, geojson, make_manifest
 
 
 def drop(user: LandingUser, name: str, kind: str, file: Path, **changes: Any) -> dict[str, Any]:
@@ -36,14 +36,16 @@ def test_a_raster_is_published_with_its_bands(user: LandingUser, data: Path, nam
     [
         ("a.vrt", b"<VRTDataset/>", "source.unknown_format"),
         ("a.tif", b"II*\0 truncated", "source.unreadable"),
+        ("a.tif", header_only_tiff(65_535, 65_535), "source.raster_too_large"),
     ],
+    ids=["vrt", "truncated", "bomb"],
 )
 def test_a_raster_that_cannot_be_read_is_rejected(
     user: LandingUser, name: str, tmp_path: Path, name_of_file: str, content: bytes, code: str
 ) -> None:
     (tmp_path / name_of_file).write_bytes(content)
 
-    receipt = drop(user, name, "raster", tmp_path / name_of_file)
+    receipt = drop(user, name, "raster", tmp_path / name_of_file, facts={"crs": "EPSG:25832"})
 
     assert (receipt["status"], receipt["reason"]["code"]) == ("rejected", code)
 
@@ -82,6 +84,61 @@ def test_a_ragged_table_is_rejected_with_its_row(
     reason = drop(user, name, "tabular", tmp_path / "a.csv")["reason"]
 
     assert (reason["code"], reason["row"]) == ("source.ragged_rows", 2)
+
+
+def test_undecodable_bytes_are_rejected_with_their_row(
+    user: LandingUser, name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_bytes(b"a\n1\n\xe9\n")
+
+    reason = drop(user, name, "tabular", tmp_path / "a.csv")["reason"]
+
+    assert (reason["code"], reason["row"]) == ("source.encoding", 2)
+    assert "files[].encoding" in reason["remedy"]
+
+
+def test_points_without_crs_are_rejected(user: LandingUser, data: Path, name: str) -> None:
+    options = {"x_column": "longitude_deg", "y_column": "latitude_deg"}
+
+    receipt = drop(user, name, "tabular", data / "navaids.csv", options=options)
+
+    assert (receipt["status"], receipt["reason"]["code"]) == ("rejected", "crs.missing")
+
+
+def test_a_join_that_falls_short_is_rejected(user: LandingUser, name: str) -> None:
+    tables = {
+        "unique": [("1", "a"), ("2", "b")],
+        "double": [("1", "a"), ("1", "b")],
+        "number": [(1, "a"), (2, "b")],
+    }
+    for label, rows in tables.items():
+        content = geojson(*(({"code": code, "value": value}, None) for code, value in rows))
+        path = user.put(f"uploads/{name}-{label}/a.geojson", content)
+        user.drop(f"{name}-{label}", make_manifest(f"{name}-{label}", [path]))
+    cases = {
+        "join.match_rate": ("unique", "double", {"min_match_rate": 0.9}),
+        "join.not_many_to_one": ("unique", "double", {"expect": "many_to_one"}),
+        "join.not_one_to_one": ("double", "unique", {"expect": "one_to_one"}),
+        "join.key_types_differ": ("unique", "number", {}),
+    }
+    for code, (left, right, options) in cases.items():
+        manifest = make_manifest(
+            f"{name}-{code}",
+            [],
+            intent="join_datasets",
+            dataset_id=f"test/{name}-joined",
+            inputs=[{"dataset_id": f"test/{name}-{side}"} for side in (left, right)],
+            options={"on": [{"left": "code", "right": "code"}], **options},
+        )
+        del manifest["files"]
+        user.drop(f"{name}-{code}", manifest)
+
+    receipts = {code: user.receipt(f"{name}-{code}") for code in cases}
+
+    assert {receipt["status"] for receipt in receipts.values()} == {"rejected"}
+    assert {code: receipt["reason"]["code"] for code, receipt in receipts.items()} == {
+        code: code for code in cases
+    }
 
 
 def test_a_join_waits_for_its_inputs_and_names_their_versions(
