@@ -56,6 +56,21 @@ def test_a_raster_without_crs_is_rejected(user: LandingUser, name: str, tmp_path
     assert (receipt["status"], receipt["reason"]["code"]) == ("rejected", "crs.missing")
 
 
+def test_a_raster_with_control_points_only_is_rejected(
+    user: LandingUser, name: str, tmp_path: Path
+) -> None:
+    corners = [[10, 50, 0, 0, 0], [11, 50, 0, 9, 0], [10, 49, 0, 0, 9]]
+    image = make_raster(tmp_path / "a.tif", crs="EPSG:4326", geotransform=None, gcps=corners)
+
+    receipt = drop(user, name, "raster", image)
+
+    assert (receipt["status"], receipt["reason"]["code"]) == (
+        "rejected",
+        "source.not_georeferenced",
+    )
+    assert receipt["reason"]["remedy"]
+
+
 def test_a_table_is_published_as_it_is(user: LandingUser, data: Path, name: str) -> None:
     receipt = drop(user, name, "tabular", data / "navaids.csv")
 
