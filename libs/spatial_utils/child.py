@@ -50,8 +50,9 @@ def run_child(
     """
     if shutil.which(args[0], path=env.get("PATH")) is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), args[0])
+    # A parent started in the background ignores signals, and would pass that on to the child.
     bounded = [
-        "setpriv", "--pdeathsig", "KILL",
+        "env", "--default-signal", "setpriv", "--pdeathsig", "KILL",
         "prlimit", f"--as={limits.memory_bytes}", f"--fsize={limits.file_bytes}", "--core=0", "--",
         *args,
     ]  # fmt: skip

@@ -62,7 +62,10 @@ class Supervisor:
 
     def launch(self, environment: Mapping[str, str]) -> None:
         """Start the supervisor, which then starts nothing by itself."""
-        command = [str(VENV_BIN / "supervisord"), "-c", str(self._layout.supervisor_conf)]
+        supervisord = [str(VENV_BIN / "supervisord"), "-c", str(self._layout.supervisor_conf)]
+        # Started from a background job the services would ignore interrupts for ever, and Dagster
+        # would then ignore the canceling of a run.
+        command = ["env", "--default-signal", *supervisord]
         owner = {OWNER_VARIABLE: str(self._layout.state_dir)}
         done = subprocess.run(
             command, env={**environment, **owner}, capture_output=True, text=True, check=False

@@ -119,6 +119,19 @@ def test_a_program_that_hangs_is_ended_with_all_it_started(
     wait_until_gone(int((tmp_path / "child").read_text()))
 
 
+def test_a_program_ends_at_once_where_its_parent_ignores_sigterm(
+    program: Program, tmp_path: Path
+) -> None:
+    gdal = program("sleep 60", timeout_s=0.3)
+    handler = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        started = time.monotonic()
+        assert error_of(gdal, tmp_path).reason.code == "source.timeout"
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert time.monotonic() - started < 3
+
+
 @pytest.mark.usefixtures("_short_grace")
 def test_a_program_that_ignores_sigterm_is_killed(program: Program, tmp_path: Path) -> None:
     gdal = program("trap '' TERM; echo $$ > pid; while :; do sleep 0.05; done", timeout_s=0.3)
