@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from libs.compute.postgis import PostGIS
 from libs.compute.tables import GEOMETRY_COLUMN
 from libs.models.config import PostGISSettings
-from libs.models.version import Bbox
+from libs.models.fidelity import Bbox
 
 
 class PostGISResource(ConfigurableResource[Any]):

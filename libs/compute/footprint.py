@@ -19,7 +19,7 @@ from libs.compute.postgis import PostGIS
 from libs.compute.srid import ensure_srid
 from libs.compute.statements import statement
 from libs.models.errors import SourceError
-from libs.models.version import Bbox
+from libs.models.fidelity import Bbox
 from libs.spatial_utils.crs import Crs
 
 STEPS_A_SIDE = 21

@@ -22,7 +22,9 @@ from libs.compute.export_names import distinct_names
 from libs.compute.measure import TableFacts
 from libs.compute.postgis import PostGIS
 from libs.compute.tables import GEOMETRY_COLUMN, TableShape, column_name
+from libs.fidelity.tally import TableTally
 from libs.models.errors import ComputeError
+from libs.models.fidelity import HopFacts
 from libs.spatial_utils.column_types import ARROW_AS_TEXT
 from libs.spatial_utils.crs import Crs
 
@@ -42,6 +44,7 @@ _ARROW_TYPES: dict[str, pa.DataType] = {
     "uuid": pa.string(),
     "date": pa.date32(),
     "time": pa.time64("us"),
+    "timestamp": pa.timestamp("us"),
     "timestamptz": pa.timestamp("us", "UTC"),
     "binary": pa.binary(),
 }
@@ -84,6 +87,19 @@ def write_parquet(postgis: PostGIS, order: ParquetOrder) -> list[str]:
         for table in _row_groups(_batches(postgis, order, schema), schema):
             writer.write_table(table, row_group_size=ROWS_PER_GROUP)
     return names
+
+
+def read_parquet(path: Path, shape: TableShape) -> HopFacts:
+    """Return what a file that `write_parquet` wrote for `shape` holds, read back whole."""
+    tally = TableTally(
+        [column.type for column in shape.columns], has_geometry=shape.geometry is not None
+    )
+    with pq.ParquetFile(path) as file:
+        width = len(shape.columns) + (1 if shape.geometry else 0)
+        leaves = file.schema_arrow.names[:width]
+        for batch in file.iter_batches(ROWS_PER_GROUP, columns=leaves):
+            tally.add(batch)
+    return tally.facts
 
 
 def arrow_type(name: str) -> pa.DataType:

@@ -1,71 +1,121 @@
-"""Loading a layer into an ephemeral schema with ogr2ogr.
+"""Loading Arrow batches into an ephemeral schema: COPY in binary, through ADBC.
 
-The table is made first, with internal column names, and filled by position (`-fieldmap`): GDAL's
-own renaming of columns never happens. COPY, no index, no key, large transactions.
+Values arrive as they were read, to the last digit; a geometry is handed over as WKB and kept with
+its own type, dimensions and axis order. What PostGIS refuses is named by row and column.
 
-What belongs here: the call of ogr2ogr. What does not: which layers to load (`libs.pipeline`).
+What belongs here: creating a table with internal column names and filling it. What does not: making
+the batches (`libs.compute.spool`, `libs.pipeline.kinds`).
 """
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
+import adbc_driver_postgresql.dbapi as adbc
+import pyarrow as pa
 from psycopg2 import sql
 
-from libs.compute.measure import count_rows
+from libs.compute.geoparquet import arrow_type
+from libs.compute.measure import measure_hop
 from libs.compute.postgis import PostGIS
-from libs.compute.tables import TableShape
-from libs.spatial_utils.ogr import Gdal
+from libs.compute.tables import ANY_GEOMETRY, GEOMETRY_COLUMN, TableShape, column_name
+from libs.models.errors import ComputeError, SourceError
+from libs.models.fidelity import HopFacts
+from libs.models.version import Column
 
-ROWS_PER_TRANSACTION = 200_000
+_PLACE = re.compile(r"CONTEXT:\s+COPY .*?, line (\d+)(?:, column (\w+))?")
+_SAID = re.compile(r"ERROR:\s+(.*)")
 
 
 @dataclass(frozen=True)
 class LoadOrder:
-    """A layer to load: where it is, and the table it becomes."""
+    """A table to fill from a layer of a file; its shape's geometry is any."""
 
-    path: Path
-    driver: str
-    layer: str
-    encoding: str | None
-    file: str
     table: str
     shape: TableShape
+    file: str
+    layer: str
 
 
-def load_layer(postgis: PostGIS, gdal: Gdal, schema: str, order: LoadOrder) -> int:
-    """Create `order.table` in `schema`, fill it, and return its number of rows.
+def raw_shape(columns: tuple[Column, ...], *, has_geometry: bool) -> TableShape:
+    """Return the shape of a loaded table: geometries of any type."""
+    return TableShape(columns, ANY_GEOMETRY if has_geometry else None)
 
-    Coordinates are kept as they are, without an SRID. Raises what `Gdal.run` raises.
+
+def arrow_schema(shape: TableShape) -> pa.Schema:
+    """Return the schema of the batches that fill a table: c0, c1, …, and `__geom` as WKB."""
+    fields = [
+        pa.field(column_name(position), arrow_type(column.type))
+        for position, column in enumerate(shape.columns)
+    ]
+    if shape.geometry:
+        fields.append(pa.field(GEOMETRY_COLUMN, pa.binary()))
+    return pa.schema(fields)
+
+
+def load_batches(
+    postgis: PostGIS, schema: str, order: LoadOrder, batches: Iterator[pa.RecordBatch]
+) -> HopFacts:
+    """Create `order.table` in `schema`, fill it with `batches`, and return what it holds then.
+
+    Batches have the schema of `arrow_schema(order.shape)`; geometries are WKB without an SRID.
+    Raises `SourceError` naming file, layer, row and column where PostGIS refuses a value, and
+    `ComputeError` where it is lost.
     """
-    postgis.run(
-        sql.SQL("CREATE UNLOGGED TABLE {} ({})").format(
-            sql.Identifier(schema, order.table), order.shape.definition(0)
+    name = sql.Identifier(schema, order.table)
+    plain = TableShape(tuple(_as_copied(column) for column in order.shape.columns), None)
+    parts = [plain.definition(0)] if order.shape.columns else []
+    if order.shape.geometry:
+        parts.append(sql.SQL("{} geometry").format(sql.Identifier(GEOMETRY_COLUMN)))
+    postgis.run(sql.SQL("CREATE UNLOGGED TABLE {} ({})").format(name, sql.SQL(", ").join(parts)))
+    reader = pa.RecordBatchReader.from_batches(arrow_schema(order.shape), batches)
+    # COPY into a table that is new in its transaction only appends; into any other it fills the
+    # room left in earlier pages, and the order of rows is lost.
+    as_new = postgis.render(sql.SQL("TRUNCATE {}").format(name))
+    try:
+        with adbc.connect(postgis.uri) as connection, connection.cursor() as cursor:
+            cursor.execute(as_new)
+            cursor.adbc_ingest(order.table, reader, mode="append", db_schema_name=schema)
+            connection.commit()
+    except adbc.OperationalError as err:
+        raise ComputeError(
+            "compute.unavailable",
+            "expected PostGIS to take a table, found that the connection was lost.",
+            remedy="Check PostGIS with `spatial-etl doctor`; the drop is tried again.",
+        ) from err
+    except adbc.Error as err:
+        raise _refused(order, str(err)) from err
+    return measure_hop(postgis, schema, order.table, order.shape)
+
+
+def _as_copied(column: Column) -> Column:
+    """Return a uuid column as the text that Arrow holds; the transform makes it a uuid again."""
+    return column.model_copy(update={"type": "text"}) if column.type == "uuid" else column
+
+
+def _refused(order: LoadOrder, text: str) -> SourceError:
+    """Return the error for a value that PostGIS refuses, with the place that COPY gives."""
+    place, said = _PLACE.search(text), _SAID.search(text)
+    found = said.group(1).strip() if said else text.strip()[:300]
+    row, column = (int(place[1]), place[2]) if place else (None, None)
+    if column == GEOMETRY_COLUMN:
+        return SourceError(
+            "source.broken_geometry",
+            f"expected a geometry that PostGIS can hold, found: {found}.",
+            remedy="Correct or remove this geometry and drop the file again.",
+            file=order.file,
+            layer=order.layer,
+            row=row,
         )
-    )
-    gdal.run(
-        "ogr2ogr",
-        _arguments(postgis, schema, order),
-        cwd=order.path.parent,
-        env={**postgis.ogr_env, **gdal.only_drivers([order.driver, "PostgreSQL"])},
+    where = ""
+    if column is not None:
+        where = f" in column {order.shape.columns[int(column[1:])].name!r}"
+    return SourceError(
+        "source.encoding" if "invalid byte sequence" in found else "source.refused",
+        f"expected values that PostGIS can hold, found{where}: {found}.",
+        remedy="Correct the value, or declare the file's encoding in files[].encoding where it is "
+        "a matter of that, and drop the file again.",
         file=order.file,
         layer=order.layer,
+        row=row,
     )
-    return count_rows(postgis, schema, order.table)
-
-
-def _arguments(postgis: PostGIS, schema: str, order: LoadOrder) -> list[str]:
-    args = [
-        "-append", "-f", "PostgreSQL", postgis.ogr_source, str(order.path), order.layer,
-        "-nln", f"{schema}.{order.table}",
-        "-gt", str(ROWS_PER_TRANSACTION),
-        "-a_srs", "NONE", "-unsetFid",
-    ]  # fmt: skip
-    if order.shape.columns:
-        args += ["-fieldmap", ",".join(str(n) for n in range(len(order.shape.columns)))]
-    if order.shape.geometry:
-        args += ["-nlt", "CONVERT_TO_LINEAR"]
-        if order.shape.geometry.type_name.startswith("Multi"):
-            args += ["-nlt", "PROMOTE_TO_MULTI"]
-    if order.encoding:
-        args += ["-oo", f"ENCODING={order.encoding}"]
-    return args

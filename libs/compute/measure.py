@@ -1,67 +1,125 @@
-"""Measuring a table in an ephemeral schema: rows, geometry types, extent, invalid geometries.
+"""Measuring a table in an ephemeral schema: the facts of a hop, invalid geometries, broken keys.
 
 What belongs here: questions to PostGIS about data. What does not: judging the answers
 (`libs.pipeline.check`).
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from psycopg2 import sql
 
 from libs.compute.postgis import PostGIS
 from libs.compute.statements import statement
-from libs.compute.tables import GEOMETRY_COLUMN, column_name
-from libs.models.version import Bbox
+from libs.compute.tables import GEOMETRY_COLUMN, TableShape, column_name
+from libs.fidelity.columns import checksum_sql
+from libs.fidelity.tally import shown
+from libs.fidelity.wkb import DIMENSIONS, union
+from libs.models.fidelity import Bbox, ColumnFacts, GeometryFacts, HopFacts
 
-_DIMENSIONS = {0: "", 1: " M", 2: " Z", 3: " ZM"}
+COLUMNS_A_QUERY = 400
+_FLAGS = {0: 0, 1: 2, 2: 1, 3: 3}
+"""PostGIS's number of a geometry's dimensions (M is 1, Z is 2) -> that of WKB (Z is 1, M is 2)."""
 
 
 @dataclass(frozen=True)
 class TableFacts:
-    """What a table holds; `geometry_types` are `Point`, `MultiPolygon Z`, …, without NULLs."""
+    """What a table holds, and how many of its geometries are not valid."""
 
-    rows: int
-    geometry_types: tuple[str, ...] = ()
-    null_geometries: int = 0
-    empty_geometries: int = 0
+    hop: HopFacts
     invalid_geometries: int = 0
-    bbox: Bbox | None = None
+
+    @property
+    def rows(self) -> int:
+        """Its rows."""
+        return self.hop.rows
+
+    @property
+    def geometry(self) -> GeometryFacts:
+        """Its geometries; none where it has no geometry column."""
+        return self.hop.geometry or GeometryFacts()
+
+    @property
+    def geometry_types(self) -> tuple[str, ...]:
+        """`Point`, `MultiPolygon Z`, …, without NULLs."""
+        return tuple(self.geometry.types)
+
+    @property
+    def bbox(self) -> Bbox | None:
+        """Its extent in its CRS."""
+        return self.geometry.bbox
 
 
-def count_rows(postgis: PostGIS, schema: str, table: str) -> int:
-    """Return the number of rows of a table."""
-    query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(schema, table))
-    ((rows,),) = postgis.run(query)
-    return int(rows)
+def measure_hop(postgis: PostGIS, schema: str, table: str, shape: TableShape) -> HopFacts:
+    """Return what a table with the internal columns of `shape` holds."""
+    return measure_table(postgis, schema, table, shape, with_validity=False).hop
 
 
-def measure_table(postgis: PostGIS, schema: str, table: str, *, has_geometry: bool) -> TableFacts:
-    """Return the facts about a table, found in one scan."""
-    if not has_geometry:
-        return TableFacts(count_rows(postgis, schema, table))
+def measure_table(
+    postgis: PostGIS, schema: str, table: str, shape: TableShape, *, with_validity: bool = True
+) -> TableFacts:
+    """Return the facts about a table; `with_validity` asks of each geometry whether it is valid."""
+    name = sql.Identifier(schema, table)
+    values = [
+        (sql.Identifier(column_name(position)), column.type)
+        for position, column in enumerate(shape.columns)
+    ]
+    rows, columns = measure_columns(postgis, name, values)
+    geometry, invalid = None, 0
+    if shape.geometry:
+        geometry, invalid = _measure_geometry(postgis, name, with_validity=with_validity)
+    return TableFacts(HopFacts(rows=rows, columns=columns, geometry=geometry), invalid)
+
+
+def measure_columns(
+    postgis: PostGIS, table: sql.Identifier, values: Sequence[tuple[sql.Composable, str]]
+) -> tuple[int, tuple[ColumnFacts, ...]]:
+    """Return the rows of a table and the facts of values selected from it, each with its type."""
+    facts: list[ColumnFacts] = []
+    rows = 0
+    for begin in range(0, max(1, len(values)), COLUMNS_A_QUERY):
+        parts: list[sql.Composable] = [sql.SQL("count(*)")]
+        for value, type_name in values[begin : begin + COLUMNS_A_QUERY]:
+            parts.append(sql.SQL("count({})").format(value))
+            parts.append(sql.SQL(f"sum({checksum_sql(type_name)})").format(value))
+        query = sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(parts), table)
+        ((rows, *found),) = postgis.run(query)
+        facts += [
+            ColumnFacts(nulls=rows - present, checksum=shown(int(total or Decimal(0))))
+            for present, total in zip(found[0::2], found[1::2], strict=True)
+        ]
+    return int(rows), tuple(facts)
+
+
+def _measure_geometry(
+    postgis: PostGIS, table: sql.Identifier, *, with_validity: bool
+) -> tuple[GeometryFacts, int]:
+    geometry = sql.Identifier(GEOMETRY_COLUMN)
+    is_invalid = sql.SQL("NOT ST_IsValid({})" if with_validity else "false").format(geometry)
     groups = postgis.run(
-        statement("measure_geometry").format(
-            geometry=sql.Identifier(GEOMETRY_COLUMN), table=sql.Identifier(schema, table)
-        )
+        statement("measure_geometry").format(geometry=geometry, is_invalid=is_invalid, table=table)
     )
-    with_geometry = [group for group in groups if group[0] is not None]
-    corners = [group[5:9] for group in with_geometry if group[5] is not None]
-    return TableFacts(
-        rows=sum(group[2] for group in groups),
-        geometry_types=tuple(f"{group[0]}{_DIMENSIONS[group[1]]}" for group in with_geometry),
-        null_geometries=sum(group[2] for group in groups if group[0] is None),
-        empty_geometries=sum(group[3] for group in with_geometry),
-        invalid_geometries=sum(group[4] for group in with_geometry),
-        bbox=_union(corners),
-    )
-
-
-def _union(corners: list[tuple[float, float, float, float]]) -> Bbox | None:
-    if not corners:
-        return None
-    xmin, ymin, xmax, ymax = zip(*corners, strict=True)
-    return (min(xmin), min(ymin), max(xmax), max(ymax))
+    nulls, empties, vertices, invalid = 0, 0, 0, 0
+    types: dict[str, int] = {}
+    bbox: Bbox | None = None
+    for type_name, flag, rows, empty_rows, invalid_rows, points, *corners in groups:
+        if type_name is None:
+            nulls = int(rows)
+            continue
+        types[type_name + DIMENSIONS[_FLAGS[flag]]] = int(rows)
+        empties += int(empty_rows)
+        invalid += int(invalid_rows)
+        vertices += int(points)
+        bbox = union(bbox, None if corners[0] is None else tuple(corners))
+    return GeometryFacts(
+        nulls=nulls,
+        empties=empties,
+        types=dict(sorted(types.items())),
+        vertices=vertices,
+        bbox=bbox,
+    ), invalid
 
 
 def is_finite(bbox: Bbox) -> bool:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from libs.models.config import PostGISSettings
 from libs.models.errors import ComputeError, SourceError
-from libs.models.version import Bbox
+from libs.models.fidelity import Bbox
 from libs.spatial_utils.schema_mapper import RunIdSchemaMapping
 
 SESSION_SETTINGS = "-c timezone=UTC -c synchronize_seqscans=off -c client_min_messages=warning"

@@ -45,6 +45,10 @@ class GeometryPlan:
         return f"{self.type_name.upper()}{self.dimensions}"
 
 
+ANY_GEOMETRY = GeometryPlan("Geometry")
+"""The geometry column of a loaded table: any type, any dimensions."""
+
+
 @dataclass(frozen=True)
 class TableShape:
     """Columns and geometry of a table; `geometry` is None for an attribute table."""

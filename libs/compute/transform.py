@@ -14,11 +14,20 @@ from libs.compute.postgis import PostGIS
 from libs.compute.statements import statement
 from libs.compute.tables import (
     GEOMETRY_COLUMN,
+    GeometryPlan,
     TableShape,
     column_name,
     geometry_type,
 )
 from libs.spatial_utils.column_types import POSTGRES_TYPES
+
+_LINEARISED = "ST_CurveToLine({}, 32, 0, 0)"
+_FORCED = {
+    "": "ST_Force2D({})",
+    "Z": "ST_Force3DZ({})",
+    "M": "ST_Force3DM({})",
+    "ZM": "ST_Force4D({})",
+}
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,7 @@ class TransformSource:
     is_swapped: bool
     positions: tuple[int | None, ...]
     has_geometry: bool = True
+    has_curves: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,8 @@ def _select(schema: str, order: TransformOrder, number: int) -> sql.Composable:
     if order.shape.geometry:
         parts.append(
             sql.SQL("{} AS {}").format(
-                _reprojected(source, order.target_srid), sql.Identifier(GEOMETRY_COLUMN)
+                _shaped(_reprojected(source, order.target_srid), order.shape.geometry),
+                sql.Identifier(GEOMETRY_COLUMN),
             )
         )
     parts += [sql.SQL("{} AS __source").format(sql.Literal(number)), sql.SQL("ctid AS __row")]
@@ -106,10 +117,19 @@ def _reprojected(source: TransformSource, target_srid: int) -> sql.Composable:
     geometry: sql.Composable = sql.Identifier(GEOMETRY_COLUMN)
     if source.is_swapped:
         geometry = sql.SQL("ST_FlipCoordinates({})").format(geometry)
+    if source.has_curves:
+        geometry = sql.SQL(_LINEARISED).format(geometry)
     geometry = sql.SQL("ST_SetSRID({}, {})").format(geometry, sql.Literal(source.srid))
     if source.srid == target_srid:
         return geometry
     return sql.SQL("ST_Transform({}, {})").format(geometry, sql.Literal(target_srid))
+
+
+def _shaped(geometry: sql.Composable, plan: GeometryPlan) -> sql.Composable:
+    """Return the geometry with the dimensions of the plan, as multi where the plan says so."""
+    if plan.type_name.startswith("Multi"):
+        geometry = sql.SQL("ST_Multi({})").format(geometry)
+    return sql.SQL(_FORCED[plan.dimensions]).format(geometry)
 
 
 def _repaired(geometry: sql.Composable, order: TransformOrder) -> sql.Composable:

@@ -5,17 +5,14 @@ What does not: what happened to a drop (`libs.models.receipt`).
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from libs.models.fidelity import Bbox, Hops
 from libs.models.manifest import ManifestMetadata
 
 Kind = Literal["vector", "raster", "tabular", "join"]
-Bbox = Annotated[
-    tuple[float, float, float, float],
-    Field(description="xmin, ymin, xmax, ymax in the table's CRS"),
-]
 
 
 class _Fact(BaseModel):
@@ -64,15 +61,6 @@ class Transformation(_Fact):
     missing_grids: tuple[str, ...] = Field(
         default=(), description="grids of a more accurate operation that are not installed"
     )
-
-
-class Hops(_Fact):
-    """Rows of a table at each hop of the pipeline."""
-
-    read: int
-    loaded: int
-    transformed: int
-    written: dict[str, int] = Field(description="output format -> rows read back from the file")
 
 
 class Output(_Fact):

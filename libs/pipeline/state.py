@@ -11,6 +11,7 @@ from typing import Generic, Protocol, TypeVar
 from libs.compute.measure import TableFacts
 from libs.compute.tables import GeometryPlan, TableShape
 from libs.ledger.records import Delivery, FileClaim
+from libs.models.fidelity import HopFacts
 from libs.models.manifest import Manifest, ManifestFile
 from libs.models.version import (
     Column,
@@ -131,10 +132,6 @@ class TableSource(Protocol):
         """Whether it has a geometry column."""
 
     @property
-    def null_geometries(self) -> int:
-        """Rows without geometry; 0 where there is no geometry column."""
-
-    @property
     def crs(self) -> Crs | None:
         """The CRS of its geometries."""
 
@@ -173,11 +170,12 @@ class LoadedTable:
 
 @dataclass(frozen=True)
 class LoadedRows(LoadedTable):
-    """A table in PostGIS; `raw_tables` and `loaded_rows` in the order of `plan.sources`."""
+    """A table in PostGIS; the rest is in the order of `plan.sources`: what was read, what came."""
 
     plan: TablePlan[TableSource]
     raw_tables: tuple[str, ...]
-    loaded_rows: tuple[int, ...]
+    read: tuple[HopFacts, ...]
+    loaded: tuple[HopFacts, ...]
 
 
 @dataclass(frozen=True)
@@ -222,6 +220,7 @@ class TransformedRows(TransformedTable):
 
     table: str
     loaded: LoadedRows
+    is_repaired: bool
 
     @property
     def plan(self) -> TablePlan[TableSource]:
@@ -261,7 +260,7 @@ class Transformed:
         return {
             "tables": len(self.tables),
             "rows": sum(table.facts.rows for table in self.tables),
-            "null_geometries": sum(table.facts.null_geometries for table in self.tables),
+            "null_geometries": sum(table.facts.geometry.nulls for table in self.tables),
             "reprojections": sum(len(table.transformations) for table in self.tables),
         }
 
@@ -291,7 +290,7 @@ class DumpedFile:
 
     format: str
     path: Path
-    rows: int
+    holds: HopFacts
     size_bytes: int
 
 

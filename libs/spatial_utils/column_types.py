@@ -3,8 +3,9 @@
 What belongs here: OGR type -> our name -> PostGIS type, and what a GeoParquet column needs of the
 query that feeds it. What does not: reading columns from a server (`libs.compute.measure`).
 
-What cannot round-trip: OGR's DateTime without a zone is loaded as UTC; OGR's unsigned and 64-bit
-integer lists beyond int8 do not exist in PostGIS and are refused by the loader.
+OGR has one type for times with and without a zone: which one a DateTime column is, its values
+decide (`libs.pipeline.kinds.planning`). A UUID is kept as the text it is in the file, because
+PostgreSQL's uuid would rewrite it.
 """
 
 OGR_TYPES: dict[tuple[str, str], str] = {
@@ -16,7 +17,7 @@ OGR_TYPES: dict[tuple[str, str], str] = {
     ("Real", "Float32"): "real",
     ("String", "None"): "text",
     ("String", "JSON"): "json",
-    ("String", "UUID"): "uuid",
+    ("String", "UUID"): "text",
     ("Date", "None"): "date",
     ("Time", "None"): "time",
     ("DateTime", "None"): "timestamptz",
@@ -42,6 +43,7 @@ POSTGRES_TYPES: dict[str, str] = {
     "uuid": "uuid",
     "date": "date",
     "time": "time without time zone",
+    "timestamp": "timestamp without time zone",
     "timestamptz": "timestamp with time zone",
     "binary": "bytea",
 }

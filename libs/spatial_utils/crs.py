@@ -16,7 +16,8 @@ from pyproj.exceptions import CRSError as ProjCrsError
 from pyproj.transformer import AreaOfInterest, TransformerGroup
 
 from libs.models.errors import CrsError
-from libs.models.version import Bbox, Transformation
+from libs.models.fidelity import Bbox
+from libs.models.version import Transformation
 
 MAX_SHOWN = 200
 

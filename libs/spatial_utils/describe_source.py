@@ -1,16 +1,30 @@
-"""Describe a vector source as GDAL reads it: a program for the Python that has GDAL's bindings.
+"""Describe a vector source as GDAL reads it: a program run in a child process of its own.
 
-Run as `python3 describe_source.py PATH DRIVER[,DRIVER…] [ENCODING]` in a child process of its own;
-prints one JSON document. It imports nothing of this project: it runs under Debian's interpreter,
-beside the same libgdal that ogr2ogr uses.
+Run as `python describe_source.py REQUEST`, a JSON document with `path`, `drivers`, `encoding`,
+`types` (of the columns, where they are known better than the format knows them) and `spool` (a
+folder to write the layers to, as Arrow batches); prints one JSON document. It takes GDAL's bindings
+from Debian's packages, so that it reads with the libgdal that ogr2ogr uses.
 
-What belongs here: facts. What does not: whether the facts are acceptable (`libs.pipeline.fetch`).
+What belongs here: facts. What does not: whether the facts are acceptable (`libs.pipeline.kinds`).
 """
 
 import json
 import sys
 
+sys.path.append("/usr/lib/python3/dist-packages")
+
+import pyarrow as pa
 from osgeo import gdal, ogr, osr
+
+from libs.fidelity.tally import TableTally
+from libs.spatial_utils.column_types import from_ogr
+
+BATCH_BYTES = 16 * 1024 * 1024
+MAX_BATCH_ROWS = 65_536
+UNKNOWN_SIZE_ROWS = 1_000
+GEOMETRY = "OGR_GEOMETRY"
+UTC_FLAG_OR_OFFSET = 2
+"""From this flag on a DateTime has a zone; 0 is unknown and 1 is local time."""
 
 PROBLEMS = []
 
@@ -33,15 +47,6 @@ def describe_crs(srs):
     }
 
 
-def describe_field(field):
-    """Return a field's name, OGR type and subtype."""
-    return {
-        "name": field.GetName(),
-        "type": field.GetTypeName(),
-        "subtype": ogr.GetFieldSubTypeName(field.GetSubType()),
-    }
-
-
 def describe_geometry_type(number):
     """Return a geometry type taken apart."""
     flat = ogr.GT_Flatten(number)
@@ -53,51 +58,123 @@ def describe_geometry_type(number):
     }
 
 
-def describe_layer(layer):
+def describe_layer(layer, types, size_bytes, spool):
     """Return the facts about a layer; every feature is read."""
     definition = layer.GetLayerDefn()
     geometries = [
         {"name": field.GetName(), "crs": describe_crs(field.GetSpatialRef())}
         for field in map(definition.GetGeomFieldDefn, range(definition.GetGeomFieldCount()))
     ]
-    types = []
-    if geometries:
-        counted = layer.GetGeometryTypes()
-        types = [
-            {**describe_geometry_type(number), "rows": rows}
-            for number, rows in counted.items()
-            if number != ogr.wkbNone
-        ]
-        rows = sum(counted.values())
-    else:
-        rows = sum(1 for _ in layer)
+    fields = [definition.GetFieldDefn(position) for position in range(definition.GetFieldCount())]
+    described = [
+        {
+            "name": field.GetName(),
+            "type": field.GetTypeName(),
+            "subtype": ogr.GetFieldSubTypeName(field.GetSubType()),
+        }
+        for field in fields
+    ]
+    own_types = [from_ogr(field["type"], field["subtype"]) for field in described]
+    tally = TableTally(types or own_types, has_geometry=bool(geometries))
+    read(layer, tally, size_bytes, spool)
+    for position, zones in count_zones(layer, fields).items():
+        described[position]["zones"] = zones
     return {
         "name": layer.GetName(),
-        "rows": rows,
         "declared_type": describe_geometry_type(layer.GetGeomType()),
         "geometry_fields": geometries,
-        "geometry_types": types,
-        "null_geometries": rows - sum(item["rows"] for item in types) if geometries else 0,
-        "fields": [
-            describe_field(definition.GetFieldDefn(position))
-            for position in range(definition.GetFieldCount())
+        "geometry_types": [
+            {**describe_geometry_type(number), "rows": rows}
+            for number, rows in tally.geometry_types.items()
         ],
+        "fields": described,
+        "facts": tally.facts.model_dump(mode="json"),
     }
 
 
-def main(path, drivers, encoding=None):
-    """Print the description of the source at `path`, read by one of `drivers`."""
+def read(layer, tally, size_bytes, spool):
+    """Let all features of a layer pass the tally, and write them to `spool` where it is given."""
+    count = layer.GetFeatureCount(False)
+    rows = UNKNOWN_SIZE_ROWS
+    if count > 0:
+        rows = min(MAX_BATCH_ROWS, max(1, BATCH_BYTES * count // max(1, size_bytes)))
+    stream = layer.GetArrowStreamAsPyArrow(["INCLUDE_FID=NO", f"MAX_FEATURES_IN_BATCH={rows}"])
+    if stream is None:
+        return
+    with Spool(spool) as target:
+        for batch in stream:
+            tally.add(batch)
+            target.write(batch)
+
+
+class Spool:
+    """A file of Arrow batches, made when the first one comes; none without a path."""
+
+    def __init__(self, path):
+        self._path = path
+        self._writer = None
+
+    def write(self, batch):
+        """Append a batch, its columns named by position."""
+        if self._path is None:
+            return
+        arrays = batch.flatten()
+        names = [str(position) for position in range(len(arrays))]
+        record = pa.RecordBatch.from_arrays(arrays, names)
+        if self._writer is None:
+            self._writer = pa.ipc.new_stream(self._path, record.schema)
+        self._writer.write_batch(record)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._writer is not None:
+            self._writer.close()
+
+
+def count_zones(layer, fields):
+    """Return, by position, how many values of each DateTime field have a time zone."""
+    found = {
+        position: {"naive": 0, "zoned": 0}
+        for position, field in enumerate(fields)
+        if field.GetType() == ogr.OFTDateTime
+    }
+    if not found:
+        return found
+    others = [field.GetName() for position, field in enumerate(fields) if position not in found]
+    layer.SetIgnoredFields([*others, GEOMETRY])
+    layer.ResetReading()
+    for feature in layer:
+        for position, zones in found.items():
+            if feature.IsFieldSetAndNotNull(position):
+                flag = feature.GetFieldAsDateTime(position)[-1]
+                zones["zoned" if flag >= UTC_FLAG_OR_OFFSET else "naive"] += 1
+    layer.SetIgnoredFields([])
+    return found
+
+
+def main(request):
+    """Print the description of the source that `request` names."""
     gdal.PushErrorHandler(collect_problem)
     osr.DontUseExceptions()
+    path, encoding = request["path"], request["encoding"]
     options = [f"ENCODING={encoding}"] if encoding else []
     source = gdal.OpenEx(
-        path, gdal.OF_VECTOR | gdal.OF_READONLY, allowed_drivers=drivers.split(","),
+        path, gdal.OF_VECTOR | gdal.OF_READONLY, allowed_drivers=request["drivers"],
         open_options=options,
     )  # fmt: skip
     layers = []
     if source is not None:
+        status = gdal.VSIStatL(path)
         layers = [
-            describe_layer(source.GetLayer(position)) for position in range(source.GetLayerCount())
+            describe_layer(
+                source.GetLayer(position),
+                request["types"],
+                status.size,
+                f"{request['spool']}/{position}.arrow" if request["spool"] else None,
+            )
+            for position in range(source.GetLayerCount())
         ]
     print(  # noqa: T201 - this program's answer
         json.dumps(
@@ -111,4 +188,4 @@ def main(path, drivers, encoding=None):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(json.loads(sys.argv[1]))

@@ -6,6 +6,8 @@ What belongs here: facts about a source's layers. What does not: decisions about
 
 from pydantic import BaseModel, ConfigDict
 
+from libs.models.fidelity import HopFacts
+
 
 class _Fact(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,29 +42,41 @@ class GeometryField(_Fact):
     crs: LayerCrs | None
 
 
+class Zones(_Fact):
+    """How many values of a DateTime attribute come without a time zone, and with one."""
+
+    naive: int
+    zoned: int
+
+
 class Field(_Fact):
-    """An attribute as OGR types it."""
+    """An attribute as OGR types it; `zones` of a DateTime."""
 
     name: str
     type: str
     subtype: str
+    zones: Zones | None = None
 
 
 class Layer(_Fact):
     """A layer and what reading all of it found."""
 
     name: str
-    rows: int
     declared_type: GeometryTypeFact
     geometry_fields: tuple[GeometryField, ...]
     geometry_types: tuple[GeometryTypeRows, ...]
-    null_geometries: int
     fields: tuple[Field, ...]
+    facts: HopFacts
 
     @property
     def has_geometry(self) -> bool:
         """Whether the layer has a geometry column."""
         return bool(self.geometry_fields)
+
+    @property
+    def rows(self) -> int:
+        """Features read."""
+        return self.facts.rows
 
 
 class Problem(_Fact):

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +25,7 @@ from libs.spatial_utils.rasters import RasterAnswer, RasterDescription
 
 DESCRIBE_PROGRAM = Path(__file__).with_name("describe_source.py")
 DESCRIBE_RASTER_PROGRAM = Path(__file__).with_name("describe_raster.py")
+DESCRIBE_PYTHON = sys.executable
 GDAL_PYTHON = "/usr/bin/python3"
 MAX_MESSAGE = 600
 NOT_EXECUTABLE = 127
@@ -39,6 +41,7 @@ _LOST_SERVER = re.compile(
 )
 _RASTER_OUTPUT_DRIVERS = ("GTiff", "COG")
 _ALONE = {"GDAL_PAM_ENABLED": "NO", "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
+_FRUGAL = {"OPENBLAS_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
 _GDAL_ENV = {
     "LC_ALL": "C.UTF-8",
     "PGTZ": "UTC",
@@ -104,17 +107,26 @@ class Gdal:
         *,
         drivers: Sequence[str],
         encoding: str | None = None,
+        types: Sequence[str] | None = None,
+        spool: Path | None = None,
         file: str | None = None,
     ) -> SourceDescription:
         """Return what GDAL finds in the source at `path`, opened by one of `drivers` only.
 
+        `types` are the columns' types where they are known better than the format knows them. With
+        `spool`, layer n is written down as Arrow batches in the file `<n>.arrow` of that folder.
         Raises `SourceError` where none knows the format, or reading reports an error.
         """
-        args = ["-I", str(DESCRIBE_PROGRAM), str(path), ",".join(drivers)]
-        if encoding:
-            args.append(encoding)
+        request = {
+            "path": str(path), "drivers": list(drivers), "encoding": encoding, "types": types,
+            "spool": str(spool) if spool else None,
+        }  # fmt: skip
         answer = self.run(
-            GDAL_PYTHON, args, cwd=path.parent, env=self.only_drivers(drivers), file=file
+            DESCRIBE_PYTHON,
+            ["-I", str(DESCRIBE_PROGRAM), json.dumps(request)],
+            cwd=path.parent,
+            env={**self.only_drivers(drivers), **_FRUGAL},
+            file=file,
         )
         description = SourceDescription.model_validate(json.loads(answer.stdout))
         _require_readable(description.problems, drivers, file)
@@ -146,7 +158,7 @@ class Gdal:
             what,
             *open_options,
         ]
-        env = {**self.raster_env(drivers), "OPENBLAS_NUM_THREADS": "1"}
+        env = {**self.raster_env(drivers), **_FRUGAL}
         env |= _ALONE if is_alone else {}
         said = self.run(GDAL_PYTHON, args, cwd=path.parent, env=env, file=file)
         answer = RasterAnswer.model_validate_json(said.stdout)

@@ -8,7 +8,7 @@ import math
 
 from pydantic import BaseModel, ConfigDict
 
-from libs.models.version import Bbox
+from libs.models.fidelity import Bbox
 from libs.spatial_utils.layers import Problem
 
 MASK_ALL_VALID, MASK_PER_DATASET, MASK_ALPHA, MASK_NODATA = 1, 2, 4, 8

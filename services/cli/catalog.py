@@ -11,6 +11,7 @@ import click
 from libs.models.version import SourceRows, TableVersion, Transformation, Version
 from services.cli.connections import Connections, connections
 from services.cli.exits import CliUsageError
+from services.cli.fidelity import fidelity_lines
 from services.cli.output import (
     clean,
     fields,
@@ -43,10 +44,17 @@ def datasets(context: click.Context, /, as_json: bool) -> None:
 @click.argument("dataset", metavar="DATASET[@VERSION]")
 @click.option("--versions", is_flag=True, help="List all versions instead.")
 @click.option("--timings", is_flag=True, help="Add the seconds of each phase of its run.")
+@click.option("--fidelity", is_flag=True, help="Add what each table held at each hop.")
 @json_option
 @click.pass_context
 def show(
-    context: click.Context, /, dataset: str, versions: bool, timings: bool, as_json: bool
+    context: click.Context,
+    /,
+    dataset: str,
+    versions: bool,
+    timings: bool,
+    fidelity: bool,
+    as_json: bool,
 ) -> None:
     """Describe a dataset version: tables, files, inputs.
 
@@ -72,6 +80,8 @@ def show(
         print_json(version.model_dump(mode="json") | extra)
         return
     print_lines(version_lines(version, servers.lake.bucket))
+    for item in version.tables if fidelity else ():
+        print_lines(["", *fidelity_lines(item)])
     if phases is not None:
         rows = [(name, f"{seconds:.3f} s") for name, seconds in phases]
         rows.append(("all", f"{sum(seconds for _, seconds in phases):.3f} s"))
@@ -149,15 +159,8 @@ def version_lines(version: Version, lake_bucket: str) -> list[str]:
 
 
 def _table_lines(item: TableVersion, lake_bucket: str) -> list[str]:
-    written = {f"written {name}": count for name, count in item.hops.written.items()}
-    hops = {
-        "read": item.hops.read,
-        "loaded": item.hops.loaded,
-        "transformed": item.hops.transformed,
-        **written,
-    }
     pairs = [
-        ("rows", facts_text(hops)),
+        ("rows", facts_text(item.hops.rows)),
         *(raster_pairs(item.raster) if item.raster else _geometry_pair(item)),
         ("crs", item.crs or ""),
         ("extent", ", ".join(f"{edge:.10g}" for edge in item.bbox) if item.bbox else ""),

@@ -53,12 +53,10 @@ def test_a_good_drop_is_published(
     version = asset(ledger_database, f"test/{name}", 1)
     (table,) = version["tables"]
     assert (table["name"], table["rows"], table["crs"]) == (name, 2143, "EPSG:4326")
-    assert table["hops"] == {
-        "read": 2143,
-        "loaded": 2143,
-        "transformed": 2143,
-        "written": {"geoparquet": 2143, "flatgeobuf": 2143},
-    }
+    hops = table["hops"]
+    measured = [*hops["read"], *hops["loaded"], hops["transformed"], *hops["written"].values()]
+    assert [facts["rows"] for facts in measured] == [2143] * 5
+    assert len({str(facts["columns"]) for facts in measured}) == 1
     prefix = f"test/{name}/v1-{receipt['run_id']}/"
     assert [output["key"] for output in table["outputs"]] == [
         f"{prefix}{name}.parquet",

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from libs.ledger.records import Delivery, DropRecord, FileClaim
+from libs.models.fidelity import HopFacts
 from libs.models.manifest import Manifest, ManifestFile, parse_manifest
 from libs.models.receipt import Receipt
 from libs.models.version import Version
@@ -96,7 +97,12 @@ def version(number: int = 1, **changes: Any) -> Version:
                 "bbox": [0.0, 0.0, 1.0, 1.0],
                 "source": {"file": ROADS, "layer": "roads"},
                 "sources": [{"file": ROADS, "layer": "roads", "rows": 2}],
-                "hops": {"read": 2, "loaded": 2, "transformed": 2, "written": {"geoparquet": 2}},
+                "hops": {
+                    "read": [{"rows": 2}],
+                    "loaded": [{"rows": 2}],
+                    "transformed": {"rows": 2},
+                    "written": {"geoparquet": {"rows": 2}},
+                },
                 "outputs": [
                     {
                         "format": "geoparquet",
@@ -145,11 +151,10 @@ def layer(
     """Return a layer with a geometry column; `columns` gives OGR types by name."""
     return Layer(
         name=name,
-        rows=rows or nulls + sum(item.rows for item in types),
         declared_type=GeometryTypeFact(name=declared, has_z=False, has_m=False, is_curve=False),
         geometry_fields=(GeometryField(name="geom", crs=crs),),
         geometry_types=types,
-        null_geometries=nulls,
+        facts=HopFacts(rows=rows or nulls + sum(item.rows for item in types)),
         fields=tuple(
             Field(name=column, type=kind, subtype="None")
             for column, kind in (columns or {"id": "String"}).items()
@@ -173,4 +178,4 @@ def found(
     """Return a layer as it was found in the manifest's file `path`; `file` sets its fields."""
     named = ManifestFile(path=path, type="vector", **file)
     candidate = Candidate(Path("/work") / named.name, path, named, driver)
-    return FoundLayer(candidate, driver, described, is_only)
+    return FoundLayer(candidate, driver, described, Path("/work/spool/0.arrow"), is_only)

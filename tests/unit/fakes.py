@@ -148,8 +148,10 @@ class FakeGdal:
         *,
         drivers: Sequence[str],
         encoding: str | None = None,
+        spool: Path,
         file: str | None = None,
     ) -> SourceDescription:
+        assert spool.is_dir()
         assert path.exists(), f"GDAL was asked for {path}, which is not there"
         self.asked.append((path.name, tuple(drivers), encoding))
         return self.descriptions[path.name]

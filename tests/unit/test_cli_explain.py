@@ -7,8 +7,15 @@ import pytest
 
 from libs.ledger.records import AttemptRecord, Delivery, DropRecord, FileClaim
 from libs.models.errors import Reason
+from libs.models.fidelity import HopFacts, Hops
 from libs.models.receipt import PhaseRecord, Receipt
-from libs.models.version import Hops, Output, SourceRef, SourceRows, TableVersion, Warn
+from libs.models.version import (
+    Output,
+    SourceRef,
+    SourceRows,
+    TableVersion,
+    Warn,
+)
 from services.cli.explain import manifest_keys
 from services.cli.explaining import Surroundings, explain_lines
 from services.cli.receipts import receipt_lines
@@ -25,6 +32,8 @@ PHASES = (
     PhaseRecord(name="intake", started_at=T0, seconds=0.01, facts={"files": 1}),
     PhaseRecord(name="load", started_at=T0 + timedelta(seconds=5)),
 )
+
+TWELVE = HopFacts(rows=12)
 
 
 def drop(status: str, **changes: Any) -> DropRecord:
@@ -78,7 +87,7 @@ def roads_table() -> TableVersion:
         bbox=(0, 0, 1, 1),
         source=SourceRef(file=ROADS, layer="roads"),
         sources=(SourceRows(file=ROADS, layer="roads", rows=12),),
-        hops=Hops(read=12, loaded=12, transformed=12, written={"gpkg": 12}),
+        hops=Hops(read=(TWELVE,), loaded=(TWELVE,), transformed=TWELVE, written={"gpkg": TWELVE}),
         outputs=(Output(format="gpkg", key="k/roads.gpkg", size_bytes=1024, sha256="f" * 64),),
     )
 

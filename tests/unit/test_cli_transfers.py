@@ -16,9 +16,15 @@ from libs.ledger.catalog import Catalog
 from libs.ledger.ledger import Ledger, now
 from libs.ledger.records import Delivery, DropRecord, FileClaim
 from libs.models.errors import Reason
+from libs.models.fidelity import HopFacts, Hops
 from libs.models.manifest import ManifestMetadata
 from libs.models.receipt import PhaseRecord, Receipt
-from libs.models.version import Hops, Output, SourceRef, TableVersion, Version
+from libs.models.version import (
+    Output,
+    SourceRef,
+    TableVersion,
+    Version,
+)
 from libs.storage.lake import Lake
 from libs.storage.landing import LandingZone
 from services.cli import follow as following
@@ -263,7 +269,7 @@ def version(content: bytes) -> Version:
     table = TableVersion(
         name="a", rows=0, columns=(), geometry_types=(), crs=None, bbox=None,
         source=SourceRef(file="f", layer="l"), sources=(),
-        hops=Hops(read=0, loaded=0, transformed=0, written={}), outputs=outputs,
+        hops=Hops(read=(), loaded=(), transformed=HopFacts(rows=0), written={}), outputs=outputs,
     )  # fmt: skip
     return Version(
         dataset_id="a", version=1, manifest_id="m", run_id="r", attempt=1, content_hash="c",

@@ -276,7 +276,7 @@ def describing(program: Program, monkeypatch: pytest.MonkeyPatch) -> Program:
     def make(script: str, **limits: object) -> Gdal:
         program(FORMATS, name="ogrinfo")
         gdal = program(script, name="python-with-gdal", **limits)
-        monkeypatch.setattr(ogr, "GDAL_PYTHON", "python-with-gdal")
+        monkeypatch.setattr(ogr, "DESCRIBE_PYTHON", "python-with-gdal")
         return gdal
 
     return make
@@ -290,7 +290,14 @@ def test_a_source_is_described_by_the_drivers_allowed(describing: Program, tmp_p
     assert (found.driver, found.layers) == ("GPKG", ())
     asked = (tmp_path / "asked").read_text().splitlines()
     assert asked[0] == "-I"
-    assert asked[2:] == [str(tmp_path / "a.gpkg"), "GPKG", "CP1252", "ESRI Shapefile,OGR_VRT"]
+    assert json.loads(asked[2]) == {
+        "path": str(tmp_path / "a.gpkg"),
+        "drivers": ["GPKG"],
+        "encoding": "CP1252",
+        "types": None,
+        "spool": None,
+    }
+    assert asked[3] == "ESRI Shapefile,OGR_VRT"
 
 
 @pytest.mark.parametrize(

@@ -324,13 +324,3 @@ def test_swapped_axes_are_passed_on_only_where_the_file_says_so() -> None:
         plan(found(layer("a", LINES), crs="EPSG:4326"))[0][0],
     ]
     assert [table.sources[0].is_swapped for table in plans] == [True, False]
-
-
-@pytest.mark.parametrize(
-    ("driver", "expected"), [("ESRI Shapefile", "CP1252"), ("GPKG", None), ("GeoJSON", None)]
-)
-def test_an_encoding_is_passed_to_the_driver_that_takes_one(
-    driver: str, expected: str | None
-) -> None:
-    (table,), _ = plan(found(lines(), driver=driver, encoding="CP1252"))
-    assert table.sources[0].encoding == expected

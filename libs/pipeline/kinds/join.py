@@ -5,12 +5,14 @@ the statements (`libs.compute.joining`), the rest of a table's way (`libs.pipeli
 """
 
 from libs.compute import joining
-from libs.compute.arrow_load import load_batches
 from libs.compute.export_names import distinct_names
+from libs.compute.loading import LoadOrder, load_batches
 from libs.compute.measure import measure_table
 from libs.compute.srid import ensure_srid
 from libs.compute.tables import GeometryPlan, TableShape
+from libs.fidelity.tally import TableTally
 from libs.models.errors import JoinError
+from libs.models.fidelity import HopFacts
 from libs.models.manifest import Manifest
 from libs.models.version import (
     Column,
@@ -20,6 +22,7 @@ from libs.models.version import (
     Warn,
 )
 from libs.pipeline.check import require_equal
+from libs.pipeline.hops import require_same
 from libs.pipeline.kinds.join_sides import (
     JoinSource,
     batches_of,
@@ -53,25 +56,20 @@ class JoinKind(TableKind):
         manifest = fetched.intake.manifest
         sources = tuple(source_of(dataset) for dataset in fetched.datasets)
         require_possible(manifest, sources)
-        rows = tuple(
-            load_batches(
-                bench.clients.postgis,
-                bench.schema,
-                table,
-                shape_of(source),
-                batches_of(source),
-                file=source.file,
-            )
+        sides = [
+            _load_side(bench, source, table)
             for source, table in zip(sources, RAW_TABLES, strict=True)
-        )
+        ]
+        read, held = zip(*sides, strict=True)
         plan, warnings = _plan(manifest, fetched.intake.dataset_id, sources)
         table = LoadedRows(
             name=plan.name,
-            rows=sum(rows),
-            parts=len(rows),
+            rows=sum(facts.rows for facts in held),
+            parts=len(held),
             plan=plan,
             raw_tables=RAW_TABLES,
-            loaded_rows=rows,
+            read=read,
+            loaded=held,
         )
         return Loaded(fetched, (table,), tuple(warnings))
 
@@ -86,7 +84,7 @@ class JoinKind(TableKind):
         _require_expected(bench, loaded.intake.manifest, order, statistics)
         srid = ensure_srid(postgis, plan.crs) if plan.crs else 0
         joining.join_rows(postgis, bench.schema, order, name, plan.shape, srid)
-        facts = measure_table(postgis, bench.schema, name, has_geometry=plan.geometry is not None)
+        facts = measure_table(postgis, bench.schema, name, plan.shape)
         joined = TransformedJoin(
             name=plan.name,
             facts=facts,
@@ -97,6 +95,7 @@ class JoinKind(TableKind):
             transformations=(),
             table=name,
             loaded=table,
+            is_repaired=order.repair,
             how=order.how,
             statistics=statistics,
             pairs=pairs,
@@ -106,8 +105,12 @@ class JoinKind(TableKind):
     def check(self, _bench: Workbench, table: TransformedRows) -> tuple[int, list[Warn]]:
         """Compare the rows of both sides, and those of the join with what the pairs make."""
         assert isinstance(table, TransformedJoin)  # noqa: S101 - what `transform` returned
-        for source, loaded in zip(table.plan.sources, table.loaded.loaded_rows, strict=True):
-            require_equal(table, "rows_loaded", f"rows of {source.file}", source.rows, loaded)
+        compared = sum(
+            require_same(table, f"loaded from {source.file}", source.columns, read, found)
+            for source, read, found in zip(
+                table.plan.sources, table.loaded.read, table.loaded.loaded, strict=True
+            )
+        )
         how, statistics = table.how, table.statistics
         expected = table.pairs
         if how in {"left", "outer"}:
@@ -115,7 +118,7 @@ class JoinKind(TableKind):
         if how in {"right", "outer"}:
             expected += statistics.right_rows - statistics.right_matched
         require_equal(table, "rows_joined", f"rows of the {how} join", expected, table.facts.rows)
-        return 3, []
+        return compared + 1, []
 
     def describe(self, table: DumpedTable, outputs: tuple[Output, ...]) -> TableVersion:
         """Return the table with its match statistics."""
@@ -123,6 +126,15 @@ class JoinKind(TableKind):
         assert isinstance(joined, TransformedJoin)  # noqa: S101 - what `transform` returned
         described = super().describe(table, outputs)
         return described.model_copy(update={"join": joined.statistics})
+
+
+def _load_side(bench: Workbench, source: JoinSource, table: str) -> tuple[HopFacts, HopFacts]:
+    """Return what was read of a side, and what PostGIS then held."""
+    tally = TableTally([column.type for column in source.columns], has_geometry=source.has_geometry)
+    order = LoadOrder(table, shape_of(source), source.file, source.layer_name)
+    batches = tally.passing(batches_of(source))
+    loaded = load_batches(bench.clients.postgis, bench.schema, order, batches)
+    return tally.facts, loaded
 
 
 def _plan(

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from libs.compute.arrow_load import arrow_schema
-from libs.compute.tables import GeometryPlan, TableShape
+from libs.compute.loading import arrow_schema, raw_shape
+from libs.compute.tables import TableShape
 from libs.models.errors import JoinError
 from libs.models.manifest import Manifest
 from libs.models.version import Column, dataset_path
@@ -33,7 +33,6 @@ class JoinSource:
     rows: int
     columns: tuple[Column, ...]
     has_geometry: bool
-    null_geometries: int
     crs: Crs | None
     is_swapped: bool = False
 
@@ -48,17 +47,13 @@ def source_of(dataset: FetchedDataset) -> JoinSource:
         rows=table.rows,
         columns=table.columns,
         has_geometry=table.crs is not None,
-        null_geometries=0,
         crs=parse_crs(table.crs) if table.crs else None,
     )
 
 
 def shape_of(source: JoinSource) -> TableShape:
-    """Return the shape of a side in PostGIS: any geometry, with the dimensions of its types."""
-    if not source.has_geometry:
-        return TableShape(source.columns, None)
-    has_z = any(name.endswith(" Z") for name in source.dataset.table.geometry_types)
-    return TableShape(source.columns, GeometryPlan("Geometry", has_z=has_z))
+    """Return the shape of a side in PostGIS."""
+    return raw_shape(source.columns, has_geometry=source.has_geometry)
 
 
 def batches_of(source: JoinSource) -> Iterator[pa.RecordBatch]:

@@ -17,13 +17,12 @@ from libs.pipeline.kinds.merging import (
     merge_columns,
     require_distinct_keys,
     table_crs,
-    zone_warnings,
 )
 from libs.pipeline.kinds.sources import FoundLayer
 from libs.pipeline.state import TablePlan
 from libs.spatial_utils.column_types import from_ogr
 from libs.spatial_utils.crs import Crs, parse_crs
-from libs.spatial_utils.layers import GeometryTypeFact, Layer
+from libs.spatial_utils.layers import Field, GeometryTypeFact, Layer
 
 SIMPLE_TYPES = (
     "Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon",
@@ -43,11 +42,9 @@ UNKNOWN_TYPE = "Unknown(any)"
 class SourceLayer:
     """A layer of a fetched file, and the table it goes to."""
 
-    path: Path
-    driver: str
+    spool: Path
     layer: Layer
     file: str
-    encoding: str | None
     table: str
     columns: tuple[Column, ...]
     crs: Crs | None
@@ -67,11 +64,6 @@ class SourceLayer:
     def has_geometry(self) -> bool:
         """Whether the layer has a geometry column."""
         return self.layer.has_geometry
-
-    @property
-    def null_geometries(self) -> int:
-        """Features without geometry."""
-        return self.layer.null_geometries
 
 
 def plan_tables(
@@ -93,7 +85,7 @@ def plan_tables(
     for name in names:
         members = tuple(source for source in sources if source.table == name)
         geometry = _plan_geometry(name, members, warnings)
-        warnings += zone_warnings(name, members)
+        warnings += _zone_warnings(name, members)
         plans.append(
             TablePlan(
                 name=name,
@@ -123,11 +115,9 @@ def _source(dataset_id: str, found: FoundLayer, warnings: list[Warn]) -> SourceL
     if not file.table:
         warnings += renamed
     return SourceLayer(
-        path=found.candidate.path,
-        driver=found.driver,
+        spool=found.spool,
         layer=layer,
         file=label,
-        encoding=file.encoding if found.driver == "ESRI Shapefile" else None,
         table=file.table or default,
         columns=_columns(found),
         crs=crs,
@@ -138,7 +128,7 @@ def _source(dataset_id: str, found: FoundLayer, warnings: list[Warn]) -> SourceL
 def _columns(found: FoundLayer) -> tuple[Column, ...]:
     columns = []
     for field in found.layer.fields:
-        name = from_ogr(field.type, field.subtype)
+        name = _type_of(field)
         if name is None:
             raise SourceError(
                 "source.unsupported_type",
@@ -150,6 +140,13 @@ def _columns(found: FoundLayer) -> tuple[Column, ...]:
             )
         columns.append(Column(name=field.name, type=name))
     return tuple(columns)
+
+
+def _type_of(field: Field) -> str | None:
+    """Return our name of a field's type: its values tell whether its times have a zone."""
+    if field.zones and not field.zones.zoned:
+        return "timestamp"
+    return from_ogr(field.type, field.subtype)
 
 
 def _source_crs(found: FoundLayer) -> tuple[Crs | None, bool]:
@@ -180,6 +177,26 @@ def _source_crs(found: FoundLayer) -> tuple[Crs | None, bool]:
             layer=layer,
         )
     return (declared or found_crs), own.is_swapped
+
+
+def _zone_warnings(name: str, members: Sequence[SourceLayer]) -> list[Warn]:
+    mixed = [
+        (member, field)
+        for member in members
+        for field in member.layer.fields
+        if field.zones and field.zones.zoned and field.zones.naive
+    ]
+    return [
+        Warn(
+            code="column.zone_assumed",
+            message=f"Table {name!r}: {field.zones.naive} times in {field.name!r} have no time "
+            f"zone and were taken as UTC, because {field.zones.zoned} others have one.",
+            file=member.file,
+            layer=member.layer.name,
+        )
+        for member, field in mixed
+        if field.zones
+    ]
 
 
 def _plan_geometry(

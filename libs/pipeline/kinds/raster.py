@@ -9,8 +9,8 @@ from pathlib import Path
 
 from libs.compute.footprint import footprint
 from libs.compute.measure import TableFacts
+from libs.models.fidelity import GeometryFacts, HopFacts, Hops
 from libs.models.version import (
-    Hops,
     Output,
     Raster,
     RasterBand,
@@ -37,6 +37,7 @@ from libs.spatial_utils.rasters import Band, RasterDescription
 COG = "cog"
 COG_DRIVERS = ("GTiff",)
 ITEM = 1
+ONE_ITEM = HopFacts(rows=ITEM)
 
 
 class RasterKind(Kind[LoadedRaster, TransformedRaster]):
@@ -76,7 +77,7 @@ class RasterKind(Kind[LoadedRaster, TransformedRaster]):
         crs = parse_crs(written.crs.wkt) if written.crs else plan.target or plan.crs
         transformed = TransformedRaster(
             name=plan.name,
-            facts=TableFacts(rows=ITEM, bbox=written.bbox),
+            facts=TableFacts(HopFacts(rows=ITEM, geometry=GeometryFacts(bbox=written.bbox))),
             crs=crs,
             columns=(),
             file=plan.raster.label,
@@ -116,7 +117,7 @@ class RasterKind(Kind[LoadedRaster, TransformedRaster]):
         bench.clients.gdal.describe_raster(
             path, drivers=COG_DRIVERS, with_pixels=False, is_alone=True, file=table.file
         )
-        return DumpedFile(output_format, path, ITEM, path.stat().st_size), []
+        return DumpedFile(output_format, path, ONE_ITEM, path.stat().st_size), []
 
     def describe(self, table: DumpedTable, outputs: tuple[Output, ...]) -> TableVersion:
         """Return the raster as the version document shows it."""
@@ -134,10 +135,10 @@ class RasterKind(Kind[LoadedRaster, TransformedRaster]):
             sources=(source,),
             transformations=transformed.transformations,
             hops=Hops(
-                read=ITEM,
-                loaded=ITEM,
-                transformed=ITEM,
-                written={file.format: file.rows for file in table.files},
+                read=(ONE_ITEM,),
+                loaded=(ONE_ITEM,),
+                transformed=ONE_ITEM,
+                written={file.format: file.holds for file in table.files},
             ),
             outputs=outputs,
             raster=_raster(transformed),

@@ -4,6 +4,7 @@ What belongs here: finding every layer that a drop holds. What does not: which t
 (`libs.pipeline.kinds.planning`).
 """
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -34,6 +35,7 @@ class FoundLayer:
     candidate: Candidate
     driver: str
     layer: Layer
+    spool: Path
     is_only: bool
 
 
@@ -45,15 +47,17 @@ def find_layers(bench: Workbench, fetched: Fetched) -> tuple[list[FoundLayer], l
     """
     found: list[FoundLayer] = []
     warnings: list[Warn] = []
+    numbers = itertools.count()
     for item, companions in _sets(fetched.files):
         described = [
-            (candidate, _describe(bench, candidate))
+            (candidate, _describe(bench, candidate, spool), spool)
             for candidate in _candidates(bench, item, companions)
+            for spool in [bench.subfolder(f"spool/{next(numbers)}")]
         ]
         layers = [
-            (candidate, description.driver or "", layer)
-            for candidate, description in described
-            for layer in description.layers
+            (candidate, description.driver or "", layer, spool / f"{number}.arrow")
+            for candidate, description, spool in described
+            for number, layer in enumerate(description.layers)
         ]
         warnings += _gdal_warnings(described)
         chosen = _select(item.file, layers)
@@ -143,11 +147,11 @@ def _require_parts(path: Path, label: str) -> None:
         )
 
 
-def _describe(bench: Workbench, candidate: Candidate) -> SourceDescription:
+def _describe(bench: Workbench, candidate: Candidate, spool: Path) -> SourceDescription:
     allowed = [candidate.driver] if candidate.driver else list(drivers.VECTOR_DRIVERS)
     encoding = candidate.file.encoding if candidate.driver == "ESRI Shapefile" else None
     description = bench.clients.gdal.describe(
-        candidate.path, drivers=allowed, encoding=encoding, file=candidate.label
+        candidate.path, drivers=allowed, encoding=encoding, spool=spool, file=candidate.label
     )
     if not description.layers:
         raise SourceError(
@@ -160,9 +164,9 @@ def _describe(bench: Workbench, candidate: Candidate) -> SourceDescription:
 
 
 def _select(
-    file: ManifestFile, layers: list[tuple[Candidate, str, Layer]]
-) -> list[tuple[Candidate, str, Layer]]:
-    names = [layer.name for _, _, layer in layers]
+    file: ManifestFile, layers: list[tuple[Candidate, str, Layer, Path]]
+) -> list[tuple[Candidate, str, Layer, Path]]:
+    names = [layer.name for _, _, layer, _ in layers]
     missing = [name for name in file.layers if name not in names]
     if missing:
         raise SourceError(
@@ -175,10 +179,10 @@ def _select(
     return [item for item in layers if not file.layers or item[2].name in file.layers]
 
 
-def _gdal_warnings(described: list[tuple[Candidate, SourceDescription]]) -> list[Warn]:
+def _gdal_warnings(described: list[tuple[Candidate, SourceDescription, Path]]) -> list[Warn]:
     said = {
         (candidate.label, problem.message): None
-        for candidate, description in described
+        for candidate, description, _ in described
         for problem in description.problems
     }
     return [

@@ -6,17 +6,21 @@ does not: how its rows got there (`vector` and its siblings).
 
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
-from libs.compute.geoparquet import ParquetOrder, write_parquet
+from libs.compute.geoparquet import ParquetOrder, read_parquet, write_parquet
 from libs.compute.measure import invalid_places, is_finite, measure_table
-from libs.compute.ogr_export import ExportOrder, export_table
+from libs.compute.ogr_export import (
+    TIMESTAMPS,
+    ExportOrder,
+    expected_columns,
+    export_table,
+    read_back,
+)
 from libs.compute.srid import ensure_srid
 from libs.compute.tables import GEOMETRY_COLUMN
 from libs.compute.transform import TransformOrder, TransformSource, transform_table
 from libs.models.errors import FidelityError
+from libs.models.fidelity import ColumnFacts, HopFacts, Hops
 from libs.models.version import (
-    Hops,
     Output,
     SourceRef,
     SourceRows,
@@ -24,7 +28,16 @@ from libs.models.version import (
     Transformation,
     Warn,
 )
-from libs.pipeline.check import require_equal
+from libs.pipeline.hops import (
+    LINEARISED,
+    REPAIRED,
+    REPROJECTED,
+    appended,
+    has_curves,
+    require_same,
+    shaped,
+    without_m,
+)
 from libs.pipeline.kinds.base import Kind
 from libs.pipeline.kinds.transformations import transformation_warnings
 from libs.pipeline.state import (
@@ -55,13 +68,15 @@ class TableKind(Kind[LoadedRows, TransformedRows]):
             target_srid=ensure_srid(postgis, plan.crs) if plan.crs else 0,
             shape=plan.shape,
             sources=tuple(
-                _transform_source(bench, table, source, raw)
-                for source, raw in zip(plan.sources, table.raw_tables, strict=True)
+                _transform_source(bench, table, source, raw, facts)
+                for source, raw, facts in zip(
+                    plan.sources, table.raw_tables, table.loaded, strict=True
+                )
             ),
             repair=loaded.intake.manifest.options.repair,
         )
         transform_table(postgis, bench.schema, order)
-        facts = measure_table(postgis, bench.schema, name, has_geometry=plan.geometry is not None)
+        facts = measure_table(postgis, bench.schema, name, plan.shape)
         transformed = TransformedRows(
             name=plan.name,
             facts=facts,
@@ -72,12 +87,13 @@ class TableKind(Kind[LoadedRows, TransformedRows]):
             transformations=_transformations(bench, table),
             table=name,
             loaded=table,
+            is_repaired=order.repair,
         )
         return transformed, transformation_warnings(transformed.name, transformed.transformations)
 
     def check(self, bench: Workbench, table: TransformedRows) -> tuple[int, list[Warn]]:
-        """Compare rows and geometries of source, load and transform."""
-        return _check_counts(table), _invalid_geometries(bench, table)
+        """Compare what was read with what was loaded, and that with what it was made into."""
+        return _compare_hops(table), _invalid_geometries(bench, table)
 
     def formats(
         self, table: TransformedRows, wanted: tuple[str, ...] | None
@@ -107,18 +123,18 @@ class TableKind(Kind[LoadedRows, TransformedRows]):
         path = folder / f"table{OUTPUT_SUFFIXES[output_format]}"
         postgis, shape = bench.clients.postgis, table.plan.shape
         if output_format in OUTPUT_DRIVERS:
-            order = ExportOrder(bench.schema, table.table, table.name, shape, output_format, path)
+            order = _export_order(bench, table, output_format, path)
             names = export_table(postgis, bench.clients.gdal, order)
-            found = bench.clients.gdal.describe(path, drivers=[OUTPUT_DRIVERS[output_format]])
-            rows = sum(layer.rows for layer in found.layers)
+            holds = read_back(bench.clients.gdal, order)
         else:
             names = write_parquet(
                 postgis,
                 ParquetOrder(bench.schema, table.table, shape, table.facts, table.crs, path),
             )
-            rows = pq.ParquetFile(path).metadata.num_rows
-        file = DumpedFile(output_format, path, rows, path.stat().st_size)
-        return file, _format_warnings(table, output_format, names)
+            holds = read_parquet(path, shape)
+        file = DumpedFile(output_format, path, holds, path.stat().st_size)
+        warnings = _format_warnings(table, output_format, names)
+        return file, warnings + _require_written(bench, table, file)
 
     def describe(self, table: DumpedTable, outputs: tuple[Output, ...]) -> TableVersion:
         """Return the table as the version document shows it."""
@@ -140,17 +156,17 @@ class TableKind(Kind[LoadedRows, TransformedRows]):
             sources=sources,
             transformations=transformed.transformations,
             hops=Hops(
-                read=sum(source.rows for source in sources),
-                loaded=transformed.loaded.rows,
-                transformed=facts.rows,
-                written={file.format: file.rows for file in table.files},
+                read=transformed.loaded.read,
+                loaded=transformed.loaded.loaded,
+                transformed=facts.hop,
+                written={file.format: file.holds for file in table.files},
             ),
             outputs=outputs,
         )
 
 
 def _transform_source(
-    bench: Workbench, table: LoadedRows, source: TableSource, raw: str
+    bench: Workbench, table: LoadedRows, source: TableSource, raw: str, facts: HopFacts
 ) -> TransformSource:
     return TransformSource(
         table=raw,
@@ -158,6 +174,7 @@ def _transform_source(
         is_swapped=source.is_swapped,
         positions=_positions(table, source),
         has_geometry=source.has_geometry,
+        has_curves=has_curves(facts),
     )
 
 
@@ -191,22 +208,11 @@ def _transformations(bench: Workbench, table: LoadedRows) -> tuple[Transformatio
     return tuple(found.values())
 
 
-def _check_counts(table: TransformedRows) -> int:
-    for source, loaded in zip(table.plan.sources, table.loaded.loaded_rows, strict=True):
-        require_equal(table, "rows_loaded", "rows loaded", source.rows, loaded)
-    require_equal(
-        table, "rows_transformed", "rows after the transform",
-        sum(table.loaded.loaded_rows), table.facts.rows,
-    )  # fmt: skip
-    if table.plan.geometry is None:
-        return len(table.plan.sources) + 1
-    nulls = sum(
-        source.null_geometries if source.has_geometry else source.rows
-        for source in table.plan.sources
-    )
-    require_equal(
-        table, "null_geometries", "rows without geometry", nulls, table.facts.null_geometries
-    )
+def _compare_hops(table: TransformedRows) -> int:
+    plan, loaded = table.plan, table.loaded
+    compared = 0
+    for source, read, found in zip(plan.sources, loaded.read, loaded.loaded, strict=True):
+        compared += require_same(table, f"loaded from {source.file}", source.columns, read, found)
     if table.facts.bbox and not is_finite(table.facts.bbox):
         raise FidelityError(
             "fidelity.not_finite",
@@ -217,7 +223,31 @@ def _check_counts(table: TransformedRows) -> int:
             file=table.file,
             layer=table.layer,
         )
-    return len(table.plan.sources) + 3
+    expected = appended(
+        loaded.loaded,
+        [_positions(loaded, source) for source in plan.sources],
+        has_geometry=plan.geometry is not None,
+    )
+    return compared + require_same(
+        table,
+        "transformed",
+        plan.columns,
+        shaped(expected, plan.geometry),
+        table.facts.hop,
+        _excused(table),
+    )
+
+
+def _excused(table: TransformedRows) -> frozenset[str]:
+    """Return which facts the transform changes on purpose."""
+    excused: frozenset[str] = frozenset()
+    if table.is_repaired:
+        excused |= REPAIRED
+    if table.transformations or any(source.is_swapped for source in table.plan.sources):
+        excused |= REPROJECTED
+    if any(has_curves(facts) for facts in table.loaded.loaded):
+        excused |= LINEARISED
+    return excused
 
 
 def _invalid_geometries(bench: Workbench, table: TransformedRows) -> list[Warn]:
@@ -236,9 +266,50 @@ def _invalid_geometries(bench: Workbench, table: TransformedRows) -> list[Warn]:
     ]
 
 
+def _export_order(
+    bench: Workbench, table: TransformedRows, output_format: str, path: Path
+) -> ExportOrder:
+    return ExportOrder(bench.schema, table.table, table.name, table.plan.shape, output_format, path)
+
+
+def _value_warnings(
+    table: TransformedRows, name: str, written: tuple[ColumnFacts, ...]
+) -> list[Warn]:
+    """Return what a format does to values, beyond the types that `_format_warnings` tells of."""
+    rounded, as_null = [], []
+    for column, ours, theirs in zip(table.columns, table.facts.hop.columns, written, strict=True):
+        if theirs.nulls != ours.nulls:
+            as_null.append(f"{theirs.nulls - ours.nulls} in {column.name!r}")
+        elif column.type in TIMESTAMPS and theirs.checksum != ours.checksum:
+            rounded.append(repr(column.name))
+    said = [
+        ("output.nan_as_null", as_null, "numbers that are not a number became NULL"),
+        ("output.time_rounded", rounded, "times were rounded to milliseconds"),
+    ]
+    return [
+        Warn(code=code, message=f"Table {table.name!r} as {name}: {what}: {', '.join(where)}.")
+        for code, where, what in said
+        if where
+    ]
+
+
+def _require_written(bench: Workbench, table: TransformedRows, file: DumpedFile) -> list[Warn]:
+    """Hold a file read back against its table; return what its format changed, counted."""
+    expected, warnings = table.facts.hop, []
+    if file.format == "geoparquet":
+        expected = without_m(expected)
+    elif file.format in OUTPUT_DRIVERS:
+        order = _export_order(bench, table, file.format, file.path)
+        columns = expected_columns(bench.clients.postgis, order, expected)
+        warnings = _value_warnings(table, file.format, columns)
+        expected = expected.model_copy(update={"columns": columns})
+    require_same(table, f"written as {file.format}", table.columns, expected, file.holds)
+    return warnings
+
+
 def _holding_format(table: TransformedRows, wanted: str) -> tuple[str, str]:
     """Return the format that can hold the table in place of `wanted`, and why another."""
-    missing = table.facts.null_geometries + table.facts.empty_geometries
+    missing = table.facts.geometry.nulls + table.facts.geometry.empties
     if table.plan.geometry is None and wanted != "gpkg":
         return "parquet", "it has no geometry"
     if wanted == "cog":

@@ -5,13 +5,15 @@ reading them (`libs.tabular`), what happens to them afterwards (`tables`).
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pyarrow as pa
 
-from libs.compute.arrow_load import load_batches
-from libs.compute.tables import GeometryPlan, TableShape
+from libs.compute.loading import LoadOrder, load_batches, raw_shape
+from libs.compute.tables import GeometryPlan
+from libs.fidelity.tally import TableTally
 from libs.models.errors import CrsError, SourceError, SpatialEtlError
+from libs.models.fidelity import HopFacts
 from libs.models.manifest import Manifest, Options
 from libs.models.version import Column, Warn
 from libs.pipeline.kinds.merging import (
@@ -40,7 +42,6 @@ class TabularSource:
     table: str
     columns: tuple[Column, ...]
     crs: Crs | None
-    null_geometries: int = 0
     is_swapped: bool = False
 
     @property
@@ -158,33 +159,40 @@ def _load_table(
     warnings: list[Warn],
 ) -> LoadedRows:
     names = tuple(f"raw_{number}_{position}" for position in range(len(plan.sources)))
-    sources, rows = [], []
+    read, loaded = [], []
     for name, source in zip(names, plan.sources, strict=True):
         points = _point_maker(source, options)
-        rows.append(_load_source(bench, source, name, points))
-        sources.append(replace(source, null_geometries=points.null_geometries if points else 0))
+        tally = TableTally(
+            [column.type for column in source.columns], has_geometry=points is not None
+        )
+        loaded.append(_load_source(bench, source, name, points, tally))
+        read.append(tally.facts)
         if points:
             warnings += _point_warnings(source, points, options)
     return LoadedRows(
         name=plan.name,
-        rows=sum(rows),
-        parts=len(rows),
-        plan=replace(plan, sources=tuple(sources)),
+        rows=sum(facts.rows for facts in loaded),
+        parts=len(loaded),
+        plan=plan,
         raw_tables=names,
-        loaded_rows=tuple(rows),
+        read=tuple(read),
+        loaded=tuple(loaded),
     )
 
 
 def _load_source(
-    bench: Workbench, source: TabularSource, table: str, points: PointMaker | None
-) -> int:
+    bench: Workbench,
+    source: TabularSource,
+    table: str,
+    points: PointMaker | None,
+    tally: TableTally,
+) -> HopFacts:
     batches = source.found.reader.batches([column.type for column in source.columns])
-    relay = _Relay(points.added(batches) if points else batches)
-    shape = TableShape(source.columns, POINTS if points else None)
+    relay = _Relay(tally.passing(points.added(batches) if points else batches))
+    shape = raw_shape(source.columns, has_geometry=points is not None)
+    order = LoadOrder(table, shape, source.file, source.layer_name)
     try:
-        return load_batches(
-            bench.clients.postgis, bench.schema, table, shape, relay.batches(), file=source.file
-        )
+        return load_batches(bench.clients.postgis, bench.schema, order, relay.batches())
     except SpatialEtlError as err:
         if relay.error is None:
             raise

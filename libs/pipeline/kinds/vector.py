@@ -1,11 +1,12 @@
-"""Vector files: every layer of the drop, loaded with ogr2ogr.
+"""Vector files: every layer of the drop, read by GDAL in a child, loaded from what it spooled.
 
 What belongs here: bringing layers into PostGIS. What does not: what happens to them there
 (`libs.pipeline.kinds.tables`).
 """
 
-from libs.compute.loading import LoadOrder, load_layer
-from libs.compute.tables import TableShape
+from libs.compute.loading import LoadOrder, load_batches, raw_shape
+from libs.compute.spool import spooled
+from libs.models.fidelity import HopFacts
 from libs.pipeline.kinds.planning import SourceLayer, plan_tables
 from libs.pipeline.kinds.sources import find_layers
 from libs.pipeline.kinds.tables import TableKind
@@ -28,30 +29,21 @@ class VectorKind(TableKind):
 
 def _load_table(bench: Workbench, plan: TablePlan[SourceLayer], number: int) -> LoadedRows:
     names = tuple(f"raw_{number}_{position}" for position in range(len(plan.sources)))
-    rows = tuple(
-        load_layer(
-            bench.clients.postgis, bench.clients.gdal, bench.schema, _order(plan, source, name)
-        )
-        for source, name in zip(plan.sources, names, strict=True)
+    loaded = tuple(
+        _load_source(bench, source, name) for source, name in zip(plan.sources, names, strict=True)
     )
     return LoadedRows(
         name=plan.name,
-        rows=sum(rows),
-        parts=len(rows),
+        rows=sum(facts.rows for facts in loaded),
+        parts=len(loaded),
         plan=plan,
         raw_tables=names,
-        loaded_rows=rows,
+        read=tuple(source.layer.facts for source in plan.sources),
+        loaded=loaded,
     )
 
 
-def _order(plan: TablePlan[SourceLayer], source: SourceLayer, table: str) -> LoadOrder:
-    geometry = plan.geometry if source.has_geometry else None
-    return LoadOrder(
-        path=source.path,
-        driver=source.driver,
-        layer=source.layer.name,
-        encoding=source.encoding,
-        file=source.file,
-        table=table,
-        shape=TableShape(source.columns, geometry),
-    )
+def _load_source(bench: Workbench, source: SourceLayer, table: str) -> HopFacts:
+    shape = raw_shape(source.columns, has_geometry=source.has_geometry)
+    order = LoadOrder(table, shape, source.file, source.layer_name)
+    return load_batches(bench.clients.postgis, bench.schema, order, spooled(source.spool, shape))
