@@ -14,8 +14,8 @@ from libs.models.version import TableVersion, Version, dataset_path
 from libs.pipeline.recipe import RECIPE_VERSION
 from libs.pipeline.state import Fetched, FetchedDataset, FetchedFile, Intake
 from libs.pipeline.workbench import Workbench
+from libs.spatial_utils.containers.names import local_name
 
-MAX_NAME_BYTES = 200
 PARQUET_FORMATS = ("geoparquet", "parquet")
 
 
@@ -45,7 +45,7 @@ def fetch(bench: Workbench, intake: Intake) -> Fetched:
 
 def _fetch_file(bench: Workbench, file: ManifestFile, etag: str, folder: Path) -> FetchedFile:
     folder.mkdir()
-    path = folder / _local_name(file.name)
+    path = folder / local_name(file.name)
     sha256, size_bytes = bench.clients.landing.fetch(file.key, etag, path)
     if file.sha256 is not None and file.sha256 != sha256:
         raise SourceError(
@@ -100,15 +100,6 @@ def _chosen_table(version: Version, item: JoinInput) -> TableVersion:
             file=dataset_path(version.dataset_id, version.version),
         )
     return table
-
-
-def _local_name(name: str) -> str:
-    """Return a file name that this file system can hold, its suffixes kept."""
-    encoded = name.encode()
-    if len(encoded) <= MAX_NAME_BYTES:
-        return name
-    suffixes = "." + ".".join(name.split(".")[-2:])[-40:]
-    return hashlib.sha256(encoded).hexdigest()[:16] + suffixes
 
 
 def _asked_for(manifest: Manifest) -> dict[str, bool]:

@@ -62,7 +62,10 @@ def describe_layer(layer, types, size_bytes, spool):
     """Return the facts about a layer; every feature is read."""
     definition = layer.GetLayerDefn()
     geometries = [
-        {"name": field.GetName(), "crs": describe_crs(field.GetSpatialRef())}
+        {
+            "name": field.GetName(),
+            "crs": describe_crs(field.GetSpatialRef() or layer.GetSpatialRef()),
+        }
         for field in map(definition.GetGeomFieldDefn, range(definition.GetGeomFieldCount()))
     ]
     fields = [definition.GetFieldDefn(position) for position in range(definition.GetFieldCount())]

@@ -7,14 +7,19 @@ What does not: running GDAL (`libs.spatial_utils.ogr`).
 from pathlib import PurePosixPath
 
 from libs.models.errors import SourceError
+from libs.spatial_utils.containers.names import ARCHIVES_SAID
 
 VECTOR_DRIVERS: dict[str, tuple[str, ...]] = {
     "GPKG": (".gpkg",),
-    "ESRI Shapefile": (".shp",),
+    "ESRI Shapefile": (".shp", ".dbf"),
     "GeoJSON": (".geojson", ".json"),
     "GeoJSONSeq": (".geojsonl", ".geojsons", ".ndjson"),
     "FlatGeobuf": (".fgb",),
+    "LIBKML": (".kml",),
+    "GML": (".gml",),
     "GPX": (".gpx",),
+    "MapInfo File": (".tab", ".mif"),
+    "OpenFileGDB": (".gdb",),
 }
 RASTER_DRIVERS: dict[str, tuple[str, ...]] = {
     "GTiff": (".tif", ".tiff"),
@@ -32,11 +37,6 @@ RASTER_STEM_COMPANIONS = (
     ".rrd",
 )  # fmt: skip
 """Suffixes in place of a raster's own, as in dem.tfw."""
-ARCHIVE_SUFFIX = ".zip"
-SHAPEFILE_COMPANIONS = (
-    ".shx", ".dbf", ".prj", ".cpg", ".qpj", ".qix", ".sbn", ".sbx", ".cst", ".shp.xml",
-)  # fmt: skip
-SHAPEFILE_REQUIRED = (".shx", ".dbf")
 
 OUTPUT_SUFFIXES: dict[str, str] = {
     "geoparquet": ".parquet",
@@ -71,7 +71,7 @@ def unknown_format(
     formats = ", ".join(f"{d} ({' '.join(s)})" for d, s in known.items())
     return SourceError(
         "source.unknown_format",
-        f"expected one of {formats}, or a {ARCHIVE_SUFFIX} of them; found {found!r}.",
+        f"expected one of {formats}, or {ARCHIVES_SAID}; found {found!r}.",
         remedy="Convert the file to one of these formats and drop it again.",
         file=name,
     )
@@ -83,13 +83,4 @@ def raster_companion(name: str) -> tuple[str, str] | None:
     for suffix in (*RASTER_NAME_COMPANIONS, *RASTER_STEM_COMPANIONS):
         if lowered.endswith(suffix):
             return name[: -len(suffix)], suffix
-    return None
-
-
-def shapefile_stem(name: str) -> str | None:
-    """Return the stem of a shapefile or of one of its companions; None for another file."""
-    lowered = name.lower()
-    for suffix in (".shp", *SHAPEFILE_COMPANIONS):
-        if lowered.endswith(suffix):
-            return name[: -len(suffix)]
     return None

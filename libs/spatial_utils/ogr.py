@@ -134,6 +134,14 @@ class Gdal:
             raise unknown_format(file or path.name, "another format")
         return description
 
+    def restore_index(self, path: Path, *, file: str | None = None) -> None:
+        """Make the .shx of the shapefile at `path` from its .shp.
+
+        Raises what `run` raises, where the .shp cannot be followed from record to record.
+        """
+        env = {**self.only_drivers(["ESRI Shapefile"]), "SHAPE_RESTORE_SHX": "YES"}
+        self.run("ogrinfo", ["-ro", "-so", str(path)], cwd=path.parent, env=env, file=file)
+
     def describe_raster(
         self,
         path: Path,

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Protocol, cast
 
 from libs.models.errors import SourceError
+from libs.spatial_utils.containers.names import ARCHIVES_SAID
 from libs.tabular.reader import ReadOrder, TableReader
 
 FORMATS: dict[str, tuple[str, ...]] = {
@@ -19,7 +20,6 @@ FORMATS: dict[str, tuple[str, ...]] = {
     "NDJSON": (".ndjson", ".jsonl"),
     "Parquet": (".parquet", ".pq"),
 }
-ARCHIVE_SUFFIX = ".zip"
 _READERS = {
     "CSV": "csv_reader",
     "TSV": "csv_reader",
@@ -53,7 +53,7 @@ def unknown_format(name: str, found: str) -> SourceError:
     known = ", ".join(f"{name} ({' '.join(suffixes)})" for name, suffixes in FORMATS.items())
     return SourceError(
         "source.unknown_format",
-        f"expected one of {known}, or a {ARCHIVE_SUFFIX} of them; found {found!r}.",
+        f"expected one of {known}, or {ARCHIVES_SAID}; found {found!r}.",
         remedy="Save the table in one of these formats (spreadsheets such as .xls and .ods as "
         ".xlsx) and drop it again, or set files[].format where only the name is unusual.",
         file=name,

@@ -16,7 +16,8 @@ from openpyxl.reader.excel import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.workbook.workbook import Workbook
 
-from libs.spatial_utils.containers import UNREADABLE, check_archive
+from libs.spatial_utils.containers.broken import UNREADABLE
+from libs.spatial_utils.containers.zips import check_zip
 from libs.tabular.reader import MIB, ReadOrder
 
 SHARED_STRINGS = "xl/sharedStrings.xml"
@@ -43,7 +44,7 @@ def read_package(order: ReadOrder, *, max_unpacked_bytes: int) -> list[Sheet]:
     if not zipfile.is_zipfile(order.path):
         raise unreadable(order, ValueError("a file that is no XLSX package, or is encrypted"))
     try:
-        check_archive(order.path, max_bytes=max_unpacked_bytes, file=order.file)
+        check_zip(order.path, max_bytes=max_unpacked_bytes, file=order.file)
         _check_shared_strings(order)
     except UNREADABLE as err:
         raise unreadable(order, err) from err

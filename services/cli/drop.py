@@ -1,6 +1,6 @@
 """A drop before it is dropped: its manifest, and which local file goes to which key.
 
-What belongs here: building or reading a manifest, companions of shapefiles, matching files with
+What belongs here: building or reading a manifest, companions of files, matching files with
 paths; all of it before anything is sent. What does not: sending (`services.cli.deliver`).
 """
 
@@ -21,7 +21,7 @@ from libs.models.manifest import (
     parse_manifest,
     read_manifest_json,
 )
-from libs.spatial_utils.drivers import SHAPEFILE_COMPANIONS, shapefile_stem
+from libs.spatial_utils.file_sets import companion_of
 from libs.storage.landing import MANIFESTS
 from services.cli.exits import CliUsageError
 
@@ -62,7 +62,7 @@ class Drop:
     content: bytes
     uploads: tuple[Upload, ...]
     left_out: tuple[Path, ...] = ()
-    """Parts of a shapefile that lie beside it and are not named by the manifest."""
+    """Parts of a shapefile or its like that lie beside it and are not named by the manifest."""
 
     @property
     def key(self) -> str:
@@ -91,23 +91,24 @@ def default_batch_id(dataset_id: str, moment: datetime | None = None) -> str:
 
 
 def with_companions(files: Iterable[Path]) -> list[Path]:
-    """Return `files`, each .shp followed by the parts of its shapefile that lie beside it."""
+    """Return `files`, each followed by the parts of its shapefile or other set beside it."""
     found: dict[Path, None] = {}
     for path in files:
         found[path] = None
-        if path.name.lower().endswith(".shp"):
-            found |= dict.fromkeys(_companions(path))
+        found |= dict.fromkeys(_companions(path))
     return list(found)
 
 
-def _companions(shp: Path) -> list[Path]:
-    stem = shapefile_stem(shp.name)
+def _companions(main: Path) -> list[Path]:
     return sorted(
-        path
-        for path in shp.parent.iterdir()
-        if path.name.lower().endswith(SHAPEFILE_COMPANIONS)
-        and shapefile_stem(path.name) == stem
-        and path.is_file()
+        path for path in main.parent.iterdir() if _belongs_to(path, main) and path.is_file()
+    )
+
+
+def _belongs_to(path: Path, main: Path) -> bool:
+    """Return whether `path` is a companion of `main`, their names the same up to the suffix."""
+    return path.name.startswith(main.stem) and any(
+        name == main.name.lower() for name, _ in companion_of(path.name)
     )
 
 
@@ -150,21 +151,15 @@ def _file_entry(upload: Upload, paths: Sequence[Path], request: Request, bucket:
 
 
 def _is_companion(path: Path, paths: Sequence[Path]) -> bool:
-    stem = shapefile_stem(path.name)
-    return not path.name.lower().endswith(".shp") and any(
-        other.name.lower().endswith(".shp")
-        and other.parent == path.parent
-        and shapefile_stem(other.name) == stem
-        for other in paths
-    )
+    return any(_belongs_to(path, other) and path.parent == other.parent for other in paths)
 
 
 def drop_from_manifest(path: Path, files: Sequence[Path], *, bucket: str) -> Drop:
     """Return the drop that the manifest at `path` describes; `files` go to the paths it names.
 
-    Parts of a shapefile that lie beside a named .shp come along where the manifest names them.
-    Raises `ManifestError` for a wrong manifest, `CliUsageError` where a file has no path of its
-    name, or more than one.
+    Parts of a shapefile or its like that lie beside a named file come along where the manifest
+    names them. Raises `ManifestError` for a wrong manifest, `CliUsageError` where a file has no
+    path of its name, or more than one.
     """
     content = path.read_bytes()
     document = read_manifest_json(content)

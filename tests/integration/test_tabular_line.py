@@ -339,7 +339,7 @@ def test_tables_of_an_archive_are_named_after_its_members(line: Line, name: str)
         "towns": ["id", "n"],
     }
     assert version.tables[0].source.file.endswith("tables.zip!/a/roads.csv")
-    assert "source.members_left_out" in codes(version)
+    assert "source.member_not_read" in codes(version)
 
 
 def test_files_of_one_table_are_appended(line: Line, name: str) -> None:

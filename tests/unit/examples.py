@@ -178,4 +178,5 @@ def found(
     """Return a layer as it was found in the manifest's file `path`; `file` sets its fields."""
     named = ManifestFile(path=path, type="vector", **file)
     candidate = Candidate(Path("/work") / named.name, path, named, driver)
-    return FoundLayer(candidate, driver, described, Path("/work/spool/0.arrow"), is_only)
+    spool = Path("/work/spool/0.arrow")
+    return FoundLayer(candidate, driver, described, spool, is_only, described.name)

@@ -12,6 +12,7 @@ from minio.commonconfig import ComposeSource, CopySource
 from minio.datatypes import Object
 from minio.error import S3Error
 
+from libs.models.errors import SourceError
 from libs.spatial_utils.layers import SourceDescription
 
 
@@ -137,10 +138,14 @@ def s3_error(code: str, bucket: str, key: str) -> S3Error:
 
 @dataclass
 class FakeGdal:
-    """GDAL that describes each file as the test says, by the file's name."""
+    """GDAL that describes or refuses each file as the test says, by its name or place."""
 
-    descriptions: dict[str, SourceDescription]
+    descriptions: Mapping[str, SourceDescription | SourceError]
     asked: list[tuple[str, tuple[str, ...], str | None]] = field(default_factory=list)
+
+    def restore_index(self, path: Path, *, file: str | None = None) -> None:
+        """Make an index as the restored one is: beside the .shp."""
+        path.with_suffix(".shx").touch(exist_ok=False)
 
     def describe(
         self,
@@ -154,4 +159,8 @@ class FakeGdal:
         assert spool.is_dir()
         assert path.exists(), f"GDAL was asked for {path}, which is not there"
         self.asked.append((path.name, tuple(drivers), encoding))
-        return self.descriptions[path.name]
+        place = (file or "").partition("!/")[2]
+        answer = self.descriptions[place if place in self.descriptions else path.name]
+        if isinstance(answer, SourceError):
+            raise answer
+        return answer

@@ -11,11 +11,8 @@ from libs.spatial_utils.column_types import OGR_TYPES, POSTGRES_TYPES, from_ogr,
 from libs.spatial_utils.drivers import (
     OUTPUT_DRIVERS,
     OUTPUT_SUFFIXES,
-    SHAPEFILE_COMPANIONS,
-    SHAPEFILE_REQUIRED,
     VECTOR_DRIVERS,
     driver_of,
-    shapefile_stem,
 )
 
 
@@ -24,6 +21,7 @@ from libs.spatial_utils.drivers import (
     [
         ("roads.gpkg", None, "GPKG"),
         ("ROADS.SHP", None, "ESRI Shapefile"),
+        ("codes.dbf", None, "ESRI Shapefile"),
         ("a.b.GeoJSON", None, "GeoJSON"),
         ("roads.json", None, "GeoJSON"),
         ("roads.ndjson", None, "GeoJSONSeq"),
@@ -66,26 +64,6 @@ def test_every_output_has_a_suffix_and_every_one_of_gdals_is_read_back() -> None
     assert set(get_args(OutputFormat)) <= set(OUTPUT_SUFFIXES)
     assert set(OUTPUT_DRIVERS.values()) <= set(VECTOR_DRIVERS)
     assert set(OUTPUT_SUFFIXES) - set(OUTPUT_DRIVERS) == {"geoparquet", "parquet", "cog"}
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("a/roads.shp", "a/roads"),
-        ("Roads.SHP", "Roads"),
-        ("roads.shp.xml", "roads"),
-        ("roads.v2.dbf", "roads.v2"),
-        ("roads.cpg", "roads"),
-        ("roads.gpkg", None),
-        ("roads", None),
-    ],
-)
-def test_the_stem_of_a_shapefile(name: str, expected: str | None) -> None:
-    assert shapefile_stem(name) == expected
-
-
-def test_what_a_shapefile_requires_is_a_companion() -> None:
-    assert set(SHAPEFILE_REQUIRED) <= set(SHAPEFILE_COMPANIONS)
 
 
 @pytest.mark.parametrize("name", sorted(set(OGR_TYPES.values())))

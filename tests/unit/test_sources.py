@@ -1,8 +1,12 @@
 """Sources: archives opened, shapefile sets put together, layers found."""
 
 import io
+import shutil
 import zipfile
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -45,11 +49,21 @@ class Drop:
         self.gdal = FakeGdal({})
 
     def find(
-        self, files: dict[str, bytes], descriptions: dict[str, SourceDescription], **fields: Any
+        self,
+        files: dict[str, bytes],
+        descriptions: Mapping[str, SourceDescription | SourceError],
+        hints: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        **fields: Any,
     ) -> tuple[list[FoundLayer], list[Warn]]:
+        """Return what is found; `fields` are of every file, `hints` of the file they name."""
         self.gdal = FakeGdal(descriptions)
+        for name in ("sources", "unpacked"):
+            shutil.rmtree(self.bench.folder / name, ignore_errors=True)
         request = manifest(
-            files=[{"path": f"s3://{BUCKET}/{key}", "type": "vector", **fields} for key in files]
+            files=[
+                {"path": f"s3://{BUCKET}/{key}", "type": "vector", **fields, **hints.get(key, {})}
+                for key in files
+            ]
         )
         fetched = []
         for number, file in enumerate(request.files):
@@ -102,7 +116,7 @@ def test_a_file_whose_name_tells_nothing_is_tried_with_every_allowed_driver(drop
     [
         (["up/roads.shp", "up/roads.shx", "up/roads.dbf"], "roads.shp"),
         (["up/roads.dbf", "up/roads.prj", "up/roads.shp", "up/roads.shx"], "roads.shp"),
-        (["up/ROADS.SHP", "up/ROADS.SHX", "up/ROADS.DBF", "up/ROADS.SHP.XML"], "ROADS.SHP"),
+        (["up/ROADS.SHP", "up/ROADS.SHX", "up/ROADS.DBF", "up/ROADS.SHP.XML"], "ROADS.shp"),
         (["up/v1.roads.shp", "up/v1.roads.SHX", "up/v1.roads.Dbf"], "v1.roads.shp"),
     ],
     ids=["in order", "out of order", "upper case", "dots and mixed case"],
@@ -136,21 +150,124 @@ def test_a_table_without_its_shapefile_is_a_source_of_its_own(drop: Drop) -> Non
 
 
 @pytest.mark.parametrize(
-    ("keys", "missing"),
+    ("keys", "said"),
     [
-        (["roads.shp"], "roads.shx, roads.dbf"),
-        (["roads.shp", "roads.shx"], "roads.dbf"),
-        (["roads.shp", "roads.dbf", "roads.prj"], "roads.shx"),
-        (["roads.shp", "other.shx", "other.dbf"], "roads.shx, roads.dbf"),
+        (["roads.shp"], ["roads.shx", "roads.dbf"]),
+        (["roads.shp", "roads.shx"], ["roads.dbf"]),
+        (["roads.shp", "roads.dbf", "roads.prj"], ["roads.shx"]),
+        (["roads.mif"], ["roads.mid"]),
+        (["ROADS.TAB", "Roads.Dat"], ["ROADS.map"]),
+        (["roads.mif", "roads.MID"], []),
+        (["roads.gml", "roads.xsd", "roads.gfs"], []),
+        (["roads.gpkg", "roads.gpkg-wal", "roads.gpkg-shm"], []),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("is_packed", [False, True], ids=["loose", "packed"])
+def test_what_a_missing_part_means_is_said(
+    drop: Drop, keys: list[str], said: list[str], is_packed: bool
+) -> None:
+    on_disk = PurePosixPath(keys[0]).stem + PurePosixPath(keys[0]).suffix.lower()
+    files = {"a.zip": packed(*keys)} if is_packed else dict.fromkeys(keys, b"")
+    layers, warnings = drop.find(files, {on_disk: described("roads")})
+    place = f"s3://{BUCKET}/a.zip!/{keys[0]}" if is_packed else f"s3://{BUCKET}/{keys[0]}"
+    assert layers[0].candidate.label == place
+    assert [(warning.code, warning.file) for warning in warnings] == [
+        ("source.part_missing", place) for _ in said
+    ]
+    for warning, missing in zip(warnings, said, strict=True):
+        assert warning.message.startswith(f"{missing} is not there")
+
+
+def test_a_mapinfo_table_without_its_data_is_refused(drop: Drop) -> None:
+    error = drop.refusal({"roads.tab": b"", "roads.map": b""}, {})
+    assert error.reason.code == "source.incomplete"
+    assert "expected roads.dat" in error.reason.message
+
+
+@pytest.mark.parametrize("key", ["roads.shx", "roads.prj", "roads.mid", "roads.shp.xml"])
+def test_a_companion_alone_is_refused(drop: Drop, key: str) -> None:
+    error = drop.refusal({key: b"", "other.gpkg": b""}, {"other.gpkg": described("a")})
+    assert error.reason.code == "source.lonely_companion"
+    assert error.reason.file == f"s3://{BUCKET}/{key}"
+
+
+def test_parts_whose_names_differ_by_case_belong_together(drop: Drop) -> None:
+    layers, _ = drop.find(
+        {"a.zip": packed("Roads.shp", "ROADS.SHX", "roads.DBF")}, {"Roads.shp": SHAPEFILE}
+    )
+    beside = sorted(path.name for path in layers[0].candidate.path.parent.iterdir())
+    assert beside == ["Roads.dbf", "Roads.shp", "Roads.shx"]
+
+
+def test_shapefiles_whose_names_differ_by_case_keep_their_own_parts(drop: Drop) -> None:
+    names = [stem + suffix for stem in ("a", "A") for suffix in (".shp", ".shx", ".dbf")]
+    layers, _ = drop.find({"a.zip": packed(*names)}, {"a.shp": SHAPEFILE, "A.shp": SHAPEFILE})
+    tables = [item.candidate.path.with_suffix(".dbf").read_text() for item in layers]
+    assert tables == ["a.dbf", "A.dbf"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("roads.shp", "roads.SHP", "roads.dbf"), ("roads.shp", "ROADS.dbf", "Roads.dbf")],
+    ids=" ".join,
+)
+def test_parts_that_may_belong_to_two_are_refused(drop: Drop, names: tuple[str, ...]) -> None:
+    error = drop.refusal({"a.zip": packed(*names)}, {})
+    assert error.reason.code == "source.ambiguous_companion"
+
+
+GEODATABASE = ("a00000001.gdbtable", "a00000001.gdbtablx", "gdb", "timestamps")
+
+
+@pytest.mark.parametrize(
+    ("archive", "prefix", "name", "label"),
+    [
+        ("x.zip", "sub/Roads.gdb/", "Roads.gdb", "x.zip!/sub/Roads.gdb"),
+        ("roads.gdb.zip", "", "roads.gdb", "roads.gdb.zip"),
+        ("x.zip", "roads/", "roads.gdb", "x.zip!/roads"),
     ],
 )
-def test_an_incomplete_shapefile_names_what_is_missing(
-    drop: Drop, keys: list[str], missing: str
+def test_a_folder_with_a_geodatabase_is_one_source(
+    drop: Drop, archive: str, prefix: str, name: str, label: str
 ) -> None:
-    error = drop.refusal(dict.fromkeys(keys, b""), {})
-    assert error.reason.code == "source.incomplete_shapefile"
-    assert f"expected {missing} beside the .shp" in error.reason.message
-    assert error.reason.file == f"s3://{BUCKET}/roads.shp"
+    members = [prefix + part for part in (*GEODATABASE[:1], *map(str.upper, GEODATABASE[1:]))]
+    layers, warnings = drop.find(
+        {archive: packed(*members)}, {name: described("roads", "rivers", driver="OpenFileGDB")}
+    )
+    assert [item.candidate.label for item in layers] == [f"s3://{BUCKET}/{label}"] * 2
+    path = layers[0].candidate.path
+    assert sorted(part.name for part in path.iterdir()) == sorted(GEODATABASE)
+    assert drop.gdal.asked == [(name, ("OpenFileGDB",), None)]
+    assert warnings == []
+
+
+def test_the_loose_files_of_a_geodatabase_are_one_source(drop: Drop) -> None:
+    keys = [f"up/roads.gdb/{part}" for part in GEODATABASE[::-1]]
+    layers, _ = drop.find(
+        {**dict.fromkeys(keys, b""), "b.gpkg": b""},
+        {"roads.gdb": described("roads"), "b.gpkg": described("b")},
+    )
+    assert names(layers) == [("roads.gdb", "roads", True), ("b.gpkg", "b", True)]
+    assert layers[0].candidate.label == f"s3://{BUCKET}/up/roads.gdb"
+
+
+def test_what_the_manifest_says_of_a_part_holds_for_the_whole(drop: Drop) -> None:
+    keys = ("roads.dbf", "roads.shp", "roads.shx")
+    hints = {"roads.dbf": {"encoding": "CP1252", "crs": "EPSG:25832"}}
+    layers, _ = drop.find(dict.fromkeys(keys, b""), {"roads.shp": SHAPEFILE}, hints=hints)
+    assert layers[0].candidate.file.crs == "EPSG:25832"
+    assert drop.gdal.asked[0][2] == "CP1252"
+    hints["roads.shp"] = {"crs": "EPSG:25833"}
+    error = drop.refusal(dict.fromkeys(keys, b""), {"roads.shp": SHAPEFILE}, hints=hints)
+    assert error.reason.code == "source.parts_contradict"
+
+
+def test_a_shapefile_with_more_shapes_than_records_is_refused(drop: Drop) -> None:
+    files = {"roads.shp": b"", "roads.shx": bytes(100 + 8 * 3), "roads.dbf": b"\3   \2\0\0\0"}
+    error = drop.refusal(files, {"roads.shp": SHAPEFILE})
+    assert error.reason.code == "source.shapefile_counts_differ"
+    assert "found 3 in the .shx and 2 in the .dbf" in error.reason.message
 
 
 def test_an_archive_holds_several_datasets(drop: Drop) -> None:
@@ -181,22 +298,106 @@ def test_two_archives_with_the_same_members_stay_apart(drop: Drop) -> None:
     assert len({item.candidate.path for item in layers}) == 2
 
 
-def test_an_incomplete_shapefile_in_an_archive_is_named_by_its_member(drop: Drop) -> None:
-    error = drop.refusal({"a.zip": packed("sub/roads.shp", "roads.shx", "roads.dbf")}, {})
-    assert error.reason.code == "source.incomplete_shapefile"
-    assert error.reason.file == f"s3://{BUCKET}/a.zip!/sub/roads.shp"
+def test_an_empty_archive_is_refused(drop: Drop) -> None:
+    error = drop.refusal({"a.zip": packed()}, {})
+    assert error.reason.code == "source.unknown_format"
+    assert "an archive with no file" in error.reason.message
+
+
+def test_an_archive_without_data_names_what_it_holds(drop: Drop) -> None:
+    error = drop.refusal({"a.zip": packed("a.txt", "sub/b.pdf", "c.prj")}, {})
+    assert error.reason.code == "source.unknown_format"
+    assert "an archive with a.txt, b.pdf, c.prj" in error.reason.message
+
+
+def test_members_that_are_not_read_are_named_in_one_warning(drop: Drop) -> None:
+    content = packed(
+        "roads.shp", "roads.shx", "roads.dbf", "roads.sbn", "roads.shp.xml", ".DS_Store",
+        "README.txt", "sub/dem.tif", "other.prj", "roads.qml",
+    )  # fmt: skip
+    _, warnings = drop.find({"a.zip": content}, {"roads.shp": SHAPEFILE})
+    (warning,) = warnings
+    assert (warning.code, warning.file) == ("source.member_not_read", f"s3://{BUCKET}/a.zip")
+    assert warning.message.endswith(": README.txt, sub/dem.tif, other.prj, roads.qml.")
+
+
+def test_a_member_of_a_shared_suffix_need_not_be_a_source(drop: Drop) -> None:
+    other = SourceError("source.unknown_format", "another format", remedy="")
+    content = packed("roads.gpkg", "package.json")
+    layers, warnings = drop.find(
+        {"a.zip": content}, {"roads.gpkg": described("roads"), "package.json": other}
+    )
+    assert names(layers) == [("roads.gpkg", "roads", True)]
+    assert "package.json" in warnings[0].message
+    error = drop.refusal({"a.zip": packed("package.json")}, {"package.json": other})
+    assert "an archive with package.json" in error.reason.message
+    error = drop.refusal({"package.json": b""}, {"package.json": other})
+    assert error.reason.message == "another format"
+
+
+def test_a_table_in_an_archive_is_read_beside_shapefiles(drop: Drop) -> None:
+    content = packed("roads.shp", "roads.shx", "roads.dbf", "codes.dbf", "codes.cpg")
+    layers, warnings = drop.find(
+        {"a.zip": content}, {"roads.shp": SHAPEFILE, "codes.dbf": described("codes")}
+    )
+    assert names(layers) == [("roads.shp", "roads", False), ("codes.dbf", "codes", False)]
+    assert warnings == []
 
 
 @pytest.mark.parametrize(
-    ("members", "shown"),
-    [((), "no file"), (("a.txt", "b.pdf"), "a.txt, b.pdf"), (("roads.dbf",), "roads.dbf")],
+    ("declared", "expected"),
+    [
+        (None, [("a.geojson", "GeoJSON"), ("b.gpkg", "GPKG")]),
+        ("zip", [("a.geojson", "GeoJSON"), ("b.gpkg", "GPKG")]),
+        ("gpkg", [("b.gpkg", "GPKG")]),
+        ("FlatGeobuf", [("data.bin", "FlatGeobuf")]),
+    ],
 )
-def test_an_archive_without_data_names_what_it_holds(
-    drop: Drop, members: tuple[str, ...], shown: str
+def test_a_declared_format_chooses_members(
+    drop: Drop, declared: str | None, expected: list[tuple[str, str]]
 ) -> None:
-    error = drop.refusal({"a.zip": packed(*members)}, {})
-    assert error.reason.code == "source.unknown_format"
-    assert f"an archive with {shown}" in error.reason.message
+    known = {name: described("x") for name in ("a.geojson", "b.gpkg", "data.bin")}
+    _, warnings = drop.find({"a.zip": packed(*known)}, known, format=declared)
+    assert [(name, drivers[0]) for name, drivers, _ in drop.gdal.asked] == expected
+    assert len(expected) + warnings[0].message.count(",") + 1 == len(known)
+
+
+@pytest.mark.parametrize(
+    ("members", "columns", "expected"),
+    [
+        (["a/roads.gpkg", "b/roads.gpkg"], ["id", "name"], ["a/roads", "b/roads"]),
+        (["a/x.gpkg", "b/x.gpkg"], ["id", "name"], ["a/x/roads", "b/x/roads"]),
+        (["roads.gpkg", "roads.fgb"], ["id", "name"], ["roads.gpkg/roads", "roads.fgb/roads"]),
+        (["a/roads.gpkg", "b/roads.gpkg"], ["id", "id"], ["roads", "roads"]),
+    ],
+)
+def test_layers_of_one_name_with_other_columns_are_told_apart(
+    drop: Drop, members: list[str], columns: list[str], expected: list[str]
+) -> None:
+    described_as = {
+        member: described().model_copy(
+            update={"layers": (layer("roads", columns={column: "String"}),)}
+        )
+        for member, column in zip(members, columns, strict=True)
+    }
+    layers, _ = drop.find({"a.zip": packed(*members)}, described_as)
+    assert [item.name for item in layers] == expected
+
+
+def test_layers_whose_names_differ_by_case_are_told_apart(drop: Drop) -> None:
+    found = {"a/Roads.gpkg": described("Roads"), "b/roads.gpkg": described("roads")}
+    layers, _ = drop.find({"a.zip": packed(*found)}, found)
+    assert [item.name for item in layers] == ["a/Roads", "b/roads"]
+
+
+def test_a_member_without_layers_is_said_where_others_have_some(drop: Drop) -> None:
+    layers, warnings = drop.find(
+        {"a.zip": packed("a.gpkg", "b.gpkg")}, {"a.gpkg": described(), "b.gpkg": described("b")}
+    )
+    assert names(layers) == [("b.gpkg", "b", True)]
+    assert [(w.code, w.file) for w in warnings] == [
+        ("source.no_layers", f"s3://{BUCKET}/a.zip!/a.gpkg")
+    ]
 
 
 def test_an_archive_larger_than_allowed_is_refused(drop: Drop) -> None:

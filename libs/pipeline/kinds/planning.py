@@ -111,7 +111,7 @@ def _source(dataset_id: str, found: FoundLayer, warnings: list[Warn]) -> SourceL
             layer=layer.name,
         )
     crs, is_swapped = _source_crs(found)
-    default, renamed = default_table(dataset_id, layer.name, is_only=found.is_only, file=label)
+    default, renamed = default_table(dataset_id, found.name, is_only=found.is_only, file=label)
     if not file.table:
         warnings += renamed
     return SourceLayer(

@@ -14,26 +14,12 @@ from pathlib import Path, PurePosixPath
 from libs.models.errors import SourceError
 from libs.models.manifest import ManifestFile
 from libs.models.version import Warn
+from libs.pipeline.kinds.parts import Part, find_parts, unread_members
 from libs.pipeline.state import FetchedFile
 from libs.pipeline.workbench import Workbench
-from libs.spatial_utils import containers, drivers
+from libs.spatial_utils import drivers
 
 MAX_NAMED = 5
-
-
-@dataclass(frozen=True)
-class Part:
-    """A file of the drop, loose or unpacked; `place` is its path as a user knows it."""
-
-    place: str
-    path: Path
-    file: ManifestFile
-    is_member: bool
-
-    @property
-    def name(self) -> str:
-        """Last part of its place."""
-        return PurePosixPath(self.place).name
 
 
 @dataclass(frozen=True)
@@ -55,21 +41,28 @@ def find_raster_files(
 
     Raises `SourceError` naming the file where one is of another format or belongs to no raster.
     """
-    parts = [part for item in files for part in _parts(bench, item)]
+    parts: list[Part] = []
+    warnings: list[Warn] = []
+    for item in files:
+        found, said = _parts(bench, item)
+        parts += found
+        warnings += said
     companions = [part for part in parts if drivers.raster_companion(part.name)]
     others = [part for part in parts if part not in companions]
     chosen = [(part, _driver(part)) for part in others]
     rasters = [part for part, driver in chosen if driver or not part.is_member]
     _require_rasters(files, rasters, parts)
-    warnings = [_left_aside(part) for part in others if part not in rasters]
-    warnings += [_left_aside(part) for part in companions if not _owners(part, rasters)]
+    unread = [part for part in others if part not in rasters]
+    unread += [part for part in companions if not _owners(part, rasters)]
+    warnings += unread_members(unread)
+    warnings += [_left_aside(part) for part in unread if not part.is_member]
     return [
         _stage(bench, part, _companions_of(part, rasters, companions), number)
         for number, part in enumerate(rasters)
     ], warnings
 
 
-def _parts(bench: Workbench, item: FetchedFile) -> list[Part]:
+def _parts(bench: Workbench, item: FetchedFile) -> tuple[list[Part], list[Warn]]:
     if item.file.layers:
         raise SourceError(
             "source.no_such_layer",
@@ -78,18 +71,7 @@ def _parts(bench: Workbench, item: FetchedFile) -> list[Part]:
             remedy="Leave files[].layer out.",
             file=item.file.path,
         )
-    if not containers.is_zip(item.path):
-        return [Part(item.file.path, item.path, item.file, is_member=False)]
-    members = containers.unpack(
-        item.path,
-        bench.subfolder(f"unpacked/{item.path.parent.name}"),
-        max_bytes=bench.clients.settings.max_unpacked_bytes,
-        file=item.file.path,
-    )
-    return [
-        Part(f"{item.file.path}!/{member.name}", member.path, item.file, is_member=True)
-        for member in members
-    ]
+    return find_parts(bench, item)
 
 
 def _driver(part: Part) -> str | None:

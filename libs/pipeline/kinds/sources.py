@@ -1,21 +1,31 @@
-"""From fetched files to layers: archives opened, shapefile sets put together, layers described.
+"""From fetched files to layers: sources told apart, opened and described.
 
-What belongs here: finding every layer that a drop holds. What does not: which table it goes to
-(`libs.pipeline.kinds.planning`).
+What belongs here: finding every layer that a drop holds. What does not: which files make a source
+(`libs.pipeline.kinds.file_groups`), which table a layer goes to (`libs.pipeline.kinds.planning`).
 """
 
-import itertools
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path, PurePosixPath
 
 from libs.models.errors import SourceError
 from libs.models.manifest import ManifestFile
 from libs.models.version import Warn
-from libs.pipeline.state import Fetched, FetchedFile
+from libs.pipeline.kinds.file_groups import FileGroup, group_parts, missing_parts, stage
+from libs.pipeline.kinds.parts import Part, find_parts, unread_members
+from libs.pipeline.state import Fetched
 from libs.pipeline.workbench import Workbench
-from libs.spatial_utils import containers, drivers
+from libs.spatial_utils import drivers
+from libs.spatial_utils.containers.names import ARCHIVE_SUFFIXES
+from libs.spatial_utils.file_sets import companion_of
 from libs.spatial_utils.layers import Layer, SourceDescription
+from libs.spatial_utils.shapefile_counts import shapes_and_records
+
+SHARED_SUFFIXES = (".json", ".tab", ".xml")
+"""Suffixes that files of other kinds have too: such a member need not be a source."""
+MAX_NAMES = 500
 
 
 @dataclass(frozen=True)
@@ -30,121 +40,163 @@ class Candidate:
 
 @dataclass(frozen=True)
 class FoundLayer:
-    """A layer of a file; `is_only` where its file holds no other."""
+    """A layer of a file; `is_only` where its file holds no other.
+
+    `name` is the layer's own, qualified where another one of its archive has the same.
+    """
 
     candidate: Candidate
     driver: str
     layer: Layer
     spool: Path
     is_only: bool
+    name: str
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A group of files, and what GDAL finds in it."""
+
+    group: FileGroup
+    candidate: Candidate
+    description: SourceDescription
+    spool: Path
+
+    @property
+    def layers(self) -> list[FoundLayer]:
+        """Its layers, as if there were no others."""
+        driver = self.description.driver or ""
+        return [
+            FoundLayer(
+                self.candidate,
+                driver,
+                layer,
+                self.spool / f"{number}.arrow",
+                is_only=False,
+                name=layer.name,
+            )
+            for number, layer in enumerate(self.description.layers)
+        ]
 
 
 def find_layers(bench: Workbench, fetched: Fetched) -> tuple[list[FoundLayer], list[Warn]]:
-    """Return the layers of all files, in the manifest's order, and what GDAL warned of.
+    """Return the layers of all files, in the manifest's order, and what a user should know of them.
 
     Raises `SourceError` naming the file where one cannot be read, has no layer, or lacks a layer
     that the manifest asks for.
     """
-    found: list[FoundLayer] = []
+    parts: list[Part] = []
     warnings: list[Warn] = []
-    numbers = itertools.count()
-    for item, companions in _sets(fetched.files):
-        described = [
-            (candidate, _describe(bench, candidate, spool), spool)
-            for candidate in _candidates(bench, item, companions)
-            for spool in [bench.subfolder(f"spool/{next(numbers)}")]
+    for item in fetched.files:
+        found, said = find_parts(bench, item)
+        parts += found
+        warnings += said
+        if not found:
+            raise drivers.unknown_format(item.file.path, "an archive with no file")
+    sources = _sources(bench, group_parts(parts), warnings)
+    layers: list[FoundLayer] = []
+    by_file: dict[str, list[_Source]] = defaultdict(list)
+    for source in sources:
+        by_file[source.group.main.file.path].append(source)
+    for of_file in by_file.values():
+        warnings += _gdal_warnings(of_file) + _without_layers(of_file)
+        own = [layer for source in of_file for layer in source.layers]
+        chosen = _select(of_file[0].candidate.file, _with_distinct_names(own))
+        layers += [replace(layer, is_only=len(own) == 1) for layer in chosen]
+    return layers, warnings
+
+
+def _sources(bench: Workbench, groups: Sequence[FileGroup], warnings: list[Warn]) -> list[_Source]:
+    """Return what GDAL opens of `groups`; members that it does not are warned of."""
+    by_file: dict[str, list[FileGroup]] = defaultdict(list)
+    for group in groups:
+        by_file[group.main.file.path].append(group)
+    numbers = count()
+    sources: list[_Source] = []
+    unread: list[Part] = []
+    for path, of_file in by_file.items():
+        tried = [
+            _open(bench, group, driver, next(numbers), warnings)
+            for group, driver in _drivers(of_file)
         ]
-        layers = [
-            (candidate, description.driver or "", layer, spool / f"{number}.arrow")
-            for candidate, description, spool in described
-            for number, layer in enumerate(description.layers)
-        ]
-        warnings += _gdal_warnings(described)
-        chosen = _select(item.file, layers)
-        found += [FoundLayer(*layer, is_only=len(layers) == 1) for layer in chosen]
-    return found, warnings
+        found = [source for source in tried if source]
+        left = _parts_but(of_file, [source.group for source in found])
+        if not found:
+            names = ", ".join(part.name for part in left)[:MAX_NAMES]
+            raise drivers.unknown_format(path, f"an archive with {names}")
+        sources += found
+        unread += left
+    warnings += unread_members(unread)
+    return sources
 
 
-def _sets(files: Iterable[FetchedFile]) -> list[tuple[FetchedFile, list[FetchedFile]]]:
-    """Return each source file with its companions: the parts of a loose shapefile."""
-    files = list(files)
-    main: dict[str, FetchedFile] = {}
-    for item in files:
-        if item.file.name.lower().endswith(".shp"):
-            other = main.setdefault(_stem_key(item), item)
-            if other is not item:
-                raise SourceError(
-                    "source.ambiguous_shapefile",
-                    f"expected names that differ by more than the case of their suffix, found "
-                    f"{other.file.name!r} and {item.file.name!r}.",
-                    remedy="Rename one of the shapefiles with all its parts.",
-                    file=item.file.path,
-                )
-    companions: dict[str, list[FetchedFile]] = {key: [] for key in main}
-    sources = []
-    for item in files:
-        key = _stem_key(item)
-        if key in main and item is not main[key]:
-            companions[key].append(item)
-        else:
-            sources.append(item)
-    return [(item, companions.get(_stem_key(item), [])) for item in sources]
+def _parts_but(groups: Sequence[FileGroup], opened: Sequence[FileGroup]) -> list[Part]:
+    """Return the parts of the groups that are not among `opened`."""
+    read = {group.main.place for group in opened}
+    return [
+        part
+        for group in groups
+        if group.main.place not in read
+        for part in (group.main, *group.companions.values())
+    ]
 
 
-def _stem_key(item: FetchedFile) -> str:
-    return drivers.shapefile_stem(item.file.key) or f"\0{item.file.key}"
+def _drivers(groups: Sequence[FileGroup]) -> list[tuple[FileGroup, str | None]]:
+    """Return the groups of one file of the manifest that are opened, each with its driver.
+
+    None for a loose file whose name tells nothing. In an archive a declared format chooses the
+    members that have it, and where none does, those whose names tell nothing.
+    """
+    if not groups[0].main.is_member:
+        return [(group, _loose_driver(group)) for group in groups]
+    said = groups[0].file.format
+    declared = None
+    if said and f".{said.lower()}" not in ARCHIVE_SUFFIXES:
+        declared = drivers.driver_of(groups[0].main.file.path, said)
+    named = [(group, drivers.driver_of(group.name, None)) for group in groups]
+    if declared is None:
+        return [item for item in named if item[1]]
+    matching = [item for item in named if item[1] == declared]
+    return matching or [(group, declared) for group, driver in named if driver is None]
 
 
-def _candidates(
-    bench: Workbench, item: FetchedFile, companions: list[FetchedFile]
-) -> list[Candidate]:
-    if containers.is_zip(item.path):
-        return _archive_candidates(bench, item)
-    driver = drivers.driver_of(item.file.name, item.file.format)
-    for companion in companions:
-        suffix = companion.file.name[len(PurePosixPath(item.file.name).stem) :]
-        companion.path.rename(item.path.with_name(item.path.stem + suffix.lower()))
-    if driver == "ESRI Shapefile":
-        _require_parts(item.path, item.file.path)
-    return [Candidate(item.path, item.file.path, item.file, driver)]
-
-
-def _archive_candidates(bench: Workbench, item: FetchedFile) -> list[Candidate]:
-    members = containers.unpack(
-        item.path,
-        bench.subfolder(f"unpacked/{item.path.parent.name}"),
-        max_bytes=bench.clients.settings.max_unpacked_bytes,
-        file=item.file.path,
-    )
-    candidates = []
-    left_over = []
-    for member in members:
-        driver = drivers.driver_of(member.name, None)
-        label = f"{item.file.path}!/{member.name}"
-        if driver is not None:
-            candidates.append(Candidate(member.path, label, item.file, driver))
-            if driver == "ESRI Shapefile":
-                _require_parts(member.path, label)
-        elif drivers.shapefile_stem(member.name) is None:
-            left_over.append(member.name)
-    if not candidates:
-        names = ", ".join(left_over or [member.name for member in members]) or "no file"
-        raise drivers.unknown_format(item.file.path, f"an archive with {names[:500]}")
-    return candidates
-
-
-def _require_parts(path: Path, label: str) -> None:
-    there = {part.name.lower() for part in path.parent.iterdir()}
-    stem = path.stem.lower()
-    missing = [suffix for suffix in drivers.SHAPEFILE_REQUIRED if f"{stem}{suffix}" not in there]
-    if missing:
+def _loose_driver(group: FileGroup) -> str | None:
+    driver = drivers.driver_of(group.name, group.file.format)
+    mains = companion_of(group.name)
+    if driver is None and mains:
+        suffixes = " or ".join(PurePosixPath(name).suffix for name, _ in mains)
         raise SourceError(
-            "source.incomplete_shapefile",
-            f"expected {', '.join(f'{path.stem}{s}' for s in missing)} beside the .shp, found "
-            "nothing.",
-            remedy="Name all parts of the shapefile in the manifest, or drop them as one .zip.",
-            file=label,
+            "source.lonely_companion",
+            f"expected a file that {group.name} belongs to ({suffixes}), found none of its name.",
+            remedy="Name that file in the same manifest, in the same folder.",
+            file=group.label,
         )
+    return driver
+
+
+def _open(
+    bench: Workbench, group: FileGroup, driver: str | None, number: int, warnings: list[Warn]
+) -> _Source | None:
+    """Return a source; None for a member that is no source after all."""
+    missing = missing_parts(group) if driver else []
+    candidate = Candidate(stage(bench, group, number), group.label, group.file, driver)
+    is_shapefile = driver == "ESRI Shapefile" and candidate.path.suffix == ".shp"
+    if is_shapefile and ".shx" not in group.companions:
+        bench.clients.gdal.restore_index(candidate.path, file=candidate.label)
+    spool = bench.subfolder(f"spool/{number}")
+    try:
+        description = _describe(bench, candidate, spool)
+    except SourceError as err:
+        is_other = err.reason.code == "source.unknown_format"
+        if is_other and group.main.is_member and _suffix(group.name) in SHARED_SUFFIXES:
+            return None
+        raise
+    warnings += missing
+    return _Source(group, candidate, description, spool)
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name.lower()).suffix
 
 
 def _describe(bench: Workbench, candidate: Candidate, spool: Path) -> SourceDescription:
@@ -153,20 +205,78 @@ def _describe(bench: Workbench, candidate: Candidate, spool: Path) -> SourceDesc
     description = bench.clients.gdal.describe(
         candidate.path, drivers=allowed, encoding=encoding, spool=spool, file=candidate.label
     )
-    if not description.layers:
+    counts = shapes_and_records(candidate.path)
+    if counts and counts[0] != counts[1]:
         raise SourceError(
-            "source.no_layers",
-            "expected at least one layer, found none.",
-            remedy="Check that the file holds data and drop it again.",
+            "source.shapefile_counts_differ",
+            f"expected as many shapes as records of attributes, found {counts[0]} in the .shx "
+            f"and {counts[1]} in the .dbf.",
+            remedy="Upload all parts of one and the same shapefile, or export it anew.",
             file=candidate.label,
         )
     return description
 
 
-def _select(
-    file: ManifestFile, layers: list[tuple[Candidate, str, Layer, Path]]
-) -> list[tuple[Candidate, str, Layer, Path]]:
-    names = [layer.name for _, _, layer, _ in layers]
+def _without_layers(sources: Sequence[_Source]) -> list[Warn]:
+    """Return a warning for each source without a layer; raises where there is none with one."""
+    empty = [source for source in sources if not source.description.layers]
+    if len(empty) == len(sources):
+        raise SourceError(
+            "source.no_layers",
+            "expected at least one layer, found none.",
+            remedy="Check that the file holds data and drop it again.",
+            file=empty[0].candidate.label,
+        )
+    return [
+        Warn(
+            code="source.no_layers",
+            message="The file was read and holds no layer.",
+            file=source.candidate.label,
+        )
+        for source in empty
+    ]
+
+
+def _with_distinct_names(layers: Sequence[FoundLayer]) -> list[FoundLayer]:
+    """Return layers of one archive, named by their place too where else two would be mixed up.
+
+    Layers of one name with the same columns stay one table; others, and those whose names differ
+    by case only, are told apart by the folder and the file that they lie in.
+    """
+    by_name: dict[str, list[FoundLayer]] = defaultdict(list)
+    for item in layers:
+        by_name[item.name.casefold()].append(item)
+    qualified = {
+        id(item): name
+        for same in by_name.values()
+        if not _are_alike(same)
+        for item, name in zip(same, _places(same), strict=True)
+    }
+    return [replace(item, name=qualified.get(id(item), item.name)) for item in layers]
+
+
+def _are_alike(layers: Sequence[FoundLayer]) -> bool:
+    first = layers[0]
+    return all(
+        item.name == first.name
+        and sorted(map(str, item.layer.fields)) == sorted(map(str, first.layer.fields))
+        and item.layer.has_geometry == first.layer.has_geometry
+        for item in layers
+    )
+
+
+def _places(layers: Sequence[FoundLayer]) -> list[str]:
+    members = [item.candidate.label.partition("!/")[2] for item in layers]
+    stems = [str(PurePosixPath(member).with_suffix("")) for member in members]
+    places = stems if len(set(stems)) == len(stems) else members
+    return [
+        place if PurePosixPath(place).name == item.name else f"{place}/{item.name}"
+        for place, item in zip(places, layers, strict=True)
+    ]
+
+
+def _select(file: ManifestFile, layers: Sequence[FoundLayer]) -> list[FoundLayer]:
+    names = [item.layer.name for item in layers]
     missing = [name for name in file.layers if name not in names]
     if missing:
         raise SourceError(
@@ -176,14 +286,14 @@ def _select(
             file=file.path,
             layer=missing[0],
         )
-    return [item for item in layers if not file.layers or item[2].name in file.layers]
+    return [item for item in layers if not file.layers or item.layer.name in file.layers]
 
 
-def _gdal_warnings(described: list[tuple[Candidate, SourceDescription, Path]]) -> list[Warn]:
+def _gdal_warnings(sources: Sequence[_Source]) -> list[Warn]:
     said = {
-        (candidate.label, problem.message): None
-        for candidate, description, _ in described
-        for problem in description.problems
+        (source.candidate.label, problem.message): None
+        for source in sources
+        for problem in source.description.problems
     }
     return [
         Warn(code="source.gdal_warning", message=message, file=label) for label, message in said

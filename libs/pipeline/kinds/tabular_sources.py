@@ -11,9 +11,11 @@ from pathlib import Path, PurePosixPath
 from libs.models.errors import SourceError
 from libs.models.manifest import ManifestFile
 from libs.models.version import Warn
+from libs.pipeline.kinds.parts import find_parts, unread_members
 from libs.pipeline.state import Fetched, FetchedFile
 from libs.pipeline.workbench import Workbench
-from libs.spatial_utils import containers
+from libs.spatial_utils.containers.names import is_archive_name
+from libs.spatial_utils.containers.unpacking import is_archive
 from libs.tabular import formats
 from libs.tabular.reader import FoundColumn, ReadOrder, Survey, TableReader
 from libs.tabular.types import DECLARABLE
@@ -96,9 +98,9 @@ def _readers(
 
 def _pieces(bench: Workbench, item: FetchedFile, warnings: list[Warn]) -> list[_Piece]:
     name, path = item.file.name, item.file.path
-    is_archive = name.lower().endswith(formats.ARCHIVE_SUFFIX)
-    known = formats.format_of(name, None if is_archive else item.file.format)
-    if known is None and containers.is_zip(item.path):
+    declared = item.file.format
+    known = formats.format_of(name, None if is_archive_name(name) else declared)
+    if known is None and is_archive(item.path):
         return _archive_pieces(bench, item, warnings)
     if known is None:
         raise formats.unknown_format(path, PurePosixPath(name).suffix or name)
@@ -106,24 +108,14 @@ def _pieces(bench: Workbench, item: FetchedFile, warnings: list[Warn]) -> list[_
 
 
 def _archive_pieces(bench: Workbench, item: FetchedFile, warnings: list[Warn]) -> list[_Piece]:
-    members = containers.unpack(
-        item.path,
-        bench.subfolder(f"unpacked/{item.path.parent.name}"),
-        max_bytes=bench.clients.settings.max_unpacked_bytes,
-        file=item.file.path,
-    )
-    known = {member.name: formats.format_of(member.name, None) for member in members}
-    pieces = [
-        _Piece(member.path, f"{item.file.path}!/{member.name}", known[member.name] or "")
-        for member in members
-        if known[member.name]
-    ]
-    left_over = ", ".join(name for name, found in known.items() if not found)[:500]
+    parts, said = find_parts(bench, item)
+    known = [(part, formats.format_of(part.name, None)) for part in parts]
+    pieces = [_Piece(part.path, part.place, found) for part, found in known if found]
+    left_over = [part for part, found in known if not found]
     if not pieces:
-        raise formats.unknown_format(item.file.path, f"an archive with {left_over or 'no file'}")
-    if left_over:
-        message = f"Files in the archive that are no tables were left out: {left_over}."
-        warnings.append(Warn(code="source.members_left_out", message=message, file=item.file.path))
+        names = ", ".join(part.name for part in left_over)[:500]
+        raise formats.unknown_format(item.file.path, f"an archive with {names or 'no file'}")
+    warnings += said + unread_members(left_over)
     return pieces
 
 

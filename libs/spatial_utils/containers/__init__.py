@@ -1,0 +1,1 @@
+"""Archives and compressed files: unpacked inside the work folder, within limits, or refused."""
