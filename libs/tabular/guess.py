@@ -17,8 +17,12 @@ _INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
 _NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?(e[+-]?[0-9]+)?$"
 _MINUS_ZERO = r"^-0(\.0)?$"
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
-_INSTANT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
-_FORMS = ((_DATE, pa.date32(), "date"), (_INSTANT, pa.timestamp("s", "UTC"), "timestamptz"))
+_TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}"
+_FORMS = (
+    (_DATE, pa.date32(), "date"),
+    (_TIME + "Z$", pa.timestamp("s", "UTC"), "timestamptz"),
+    (_TIME + "$", pa.timestamp("s"), "timestamp"),
+)
 
 
 def text_kinds(values: pa.Array) -> frozenset[str]:

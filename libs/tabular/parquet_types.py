@@ -1,12 +1,12 @@
 """Parquet's types as ours, and what has no counterpart.
 
     uint8, uint16, uint32      the next larger signed type
-    uint64, ns times           bigint, timestamptz and time where every value fits, else text
+    uint64, ns times           bigint, time stamp and time where every value fits, else text
     decimal                    text with all its digits
     duration                   bigint, counted in its own unit
     dictionary                 the type of its values
     list of a simple type      an array; other lists, struct and map: json
-    time stamp without a zone  timestamptz, taken as UTC; with one: its instant, the zone's name
+    time stamp without a zone  timestamp; with one: timestamptz, its instant, the zone's name
                                is not kept
     anything else              refused by name
 
@@ -98,7 +98,8 @@ def _number_or_time(type_: pa.DataType) -> Mapping | None:
     if pa.types.is_timestamp(type_):
         note = f"time zone {type_.tz} is not kept, the instants are" if type_.tz else ""
         is_utc = type_.tz in {None, "UTC", "+00:00"}
-        return Mapping("timestamptz", "" if is_utc else note, has_fallback=type_.unit == "ns")
+        name = "timestamptz" if type_.tz else "timestamp"
+        return Mapping(name, "" if is_utc else note, has_fallback=type_.unit == "ns")
     if pa.types.is_decimal(type_):
         return Mapping("text", f"{type_} became text with all its digits")
     if pa.types.is_duration(type_):
@@ -149,8 +150,6 @@ def as_ours(values: pa.Array, type_: str) -> pa.Array:
         zone = "UTC" if values.type.tz else None
         form = "%Y-%m-%dT%H:%M:%SZ" if zone else "%Y-%m-%dT%H:%M:%S"
         return pc.strftime(values.cast(pa.timestamp(values.type.unit, zone)), form)
-    if pa.types.is_timestamp(values.type) and values.type.tz is None:
-        values = values.cast(pa.timestamp("us"))
     if pa.types.is_fixed_size_binary(values.type):
         values = values.cast(pa.binary())
     if pa.types.is_duration(values.type):

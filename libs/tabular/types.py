@@ -7,7 +7,7 @@ only where that keeps every value:
     exact     fits 53 bits, as a double  double.0  the same, but written as a whole number with .0
     bigint    fits 64 bits              big       a number that neither bigint nor double keeps
 
-Every other kind is the name of a type (text, boolean, date, timestamptz, json, …).
+Every other kind is the name of a type (text, boolean, date, timestamp, timestamptz, …).
 
 What belongs here: these rules. What does not: reading files.
 """
@@ -25,7 +25,7 @@ from libs.tabular.reader import ReadOrder
 
 DECLARABLE = (
     "text", "smallint", "integer", "bigint", "real", "double", "boolean", "date", "time",
-    "timestamptz", "json", "uuid",
+    "timestamp", "timestamptz", "json", "uuid",
 )  # fmt: skip
 INT32, EXACT, INT64 = 2**31, 2**53, 2**63
 MAX_SHOWN = 80
@@ -42,7 +42,7 @@ _INTEGER = r"^[+-]?[0-9]+$"
 _DOUBLE = r"^[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|(?i:nan|inf|infinity))$"
 _IS_INFINITE = r"^[+-]?(?i:inf|infinity)$"
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
-_HAS_ZONE = r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
+_HAS_ZONE = r"[T ].*(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
 _UUID = r"^(?i:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$"
 _TIME = re.compile(r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?")
 
@@ -154,10 +154,11 @@ def _one_time(value: str | None) -> dt.time | None:
 
 
 def _timestamptz(values: pa.Array) -> pa.Array:
-    has_zone = pc.match_substring_regex(values, r"[T ].*" + _HAS_ZONE)
-    instants = pc.if_else(has_zone, values, None).cast(pa.timestamp("us", "UTC"))
-    plain = pc.if_else(has_zone, None, values).cast(pa.timestamp("us"))
-    return pc.coalesce(instants, plain.cast(pa.timestamp("us", "UTC")))
+    return _require(values, _HAS_ZONE).cast(pa.timestamp("us", "UTC"))
+
+
+def _timestamp(values: pa.Array) -> pa.Array:
+    return values.cast(pa.timestamp("us"))
 
 
 def _json(values: pa.Array) -> pa.Array:
@@ -181,6 +182,7 @@ _CONVERTERS: dict[str, Callable[[pa.Array], pa.Array]] = {
     "boolean": _boolean,
     "date": _date,
     "time": _time,
+    "timestamp": _timestamp,
     "timestamptz": _timestamptz,
     "json": _json,
     "uuid": _uuid,
@@ -194,7 +196,8 @@ _FORMS = {
     "boolean": f"one of {', '.join(TRUE + FALSE)}",
     "date": "a date such as 2026-11-30",
     "time": "a time such as 12:30:00",
-    "timestamptz": "a time such as 2026-11-30T12:30:00Z",
+    "timestamp": "a time without a zone, such as 2026-11-30T12:30:00,",
+    "timestamptz": "a time with its zone, such as 2026-11-30T12:30:00Z,",
     "json": "a JSON value",
     "uuid": "a UUID",
 }

@@ -54,7 +54,7 @@ _KINDS: dict[type, str | Callable[[Any], str]] = {
     ExactFloat: _float_kind,
     dict: "json",
     list: "json",
-    dt.datetime: "timestamptz",
+    dt.datetime: "timestamp",
     dt.date: "date",
     dt.time: "time",
 }

@@ -73,7 +73,7 @@ def test_every_type_that_is_read_can_be_held_and_written(name: str) -> None:
 
 
 def test_every_type_that_is_held_can_be_read() -> None:
-    assert set(POSTGRES_TYPES) == set(OGR_TYPES.values())
+    assert set(POSTGRES_TYPES) == {*OGR_TYPES.values(), "timestamp", "uuid"}
     assert len(set(POSTGRES_TYPES.values())) == len(POSTGRES_TYPES)
 
 

@@ -91,17 +91,3 @@ def _columns_differ(name: str, first: TableSource, other: TableSource) -> Source
         file=other.file,
         layer=other.layer_name,
     )
-
-
-def zone_warnings(name: str, members: Sequence[TableSource]) -> list[Warn]:
-    """Return the warning that times without a zone are taken as UTC, where there are times."""
-    times = {column.name for m in members for column in m.columns if column.type == "timestamptz"}
-    if not times:
-        return []
-    return [
-        Warn(
-            code="column.zone_assumed",
-            message=f"Table {name!r}: times without a time zone in {', '.join(sorted(times))} are "
-            "taken as UTC; those with one keep their instant.",
-        )
-    ]

@@ -21,7 +21,6 @@ from libs.pipeline.kinds.merging import (
     merge_columns,
     require_distinct_keys,
     table_crs,
-    zone_warnings,
 )
 from libs.pipeline.kinds.tables import TableKind
 from libs.pipeline.kinds.tabular_sources import FoundTable, find_tables, no_such_column
@@ -101,7 +100,6 @@ def _plans(
     plans = []
     for name, members in groups.items():
         sources = _sources(manifest, name, members)
-        warnings += zone_warnings(name, sources)
         plans.append(
             TablePlan(
                 name=name,
