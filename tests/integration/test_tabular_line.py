@@ -2,6 +2,7 @@
 
 import csv
 import datetime as dt
+import gzip
 import io
 import json
 import zipfile
@@ -342,6 +343,15 @@ def test_tables_of_an_archive_are_named_after_its_members(line: Line, name: str)
     }
     assert version.tables[0].source.file.endswith("tables.zip!/a/roads.csv")
     assert "source.member_not_read" in codes(version)
+
+
+@pytest.mark.parametrize("changes", [{}, {"format": "CSV"}], ids=["by name", "declared"])
+def test_a_compressed_table_is_read(line: Line, name: str, changes: dict[str, str]) -> None:
+    path = line.user.put(f"uploads/{name}/codes.csv.gz", gzip.compress(b"id\n01\n"))
+    manifest = tabular_manifest(name, path)
+    manifest["files"][0] |= changes
+
+    assert rows_of(line, line.run(name, manifest)) == [{"id": "01"}]
 
 
 def test_files_of_one_table_are_appended(line: Line, name: str) -> None:
