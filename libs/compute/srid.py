@@ -8,15 +8,18 @@ What belongs here: rows of `spatial_ref_sys`. What does not: parsing a CRS
 """
 
 import hashlib
+from typing import Any
 
 from psycopg2 import sql
+from pyproj import CRS
 
 from libs.compute.postgis import PostGIS
 from libs.models.errors import CrsError
-from libs.spatial_utils.crs import Crs
+from libs.spatial_utils.crs import WKT_VERSION, Crs
 
 FIRST_OWN_SRID, LAST_OWN_SRID = 910_000, 998_999
 MAX_SRTEXT = 2048
+_PROSE = {"scope", "area", "remarks"}
 _FIND = sql.SQL("SELECT srid FROM spatial_ref_sys WHERE auth_name = {} AND auth_srid = {}")
 _INSERT = sql.SQL(
     "INSERT INTO spatial_ref_sys (srid, auth_name, auth_srid, srtext) VALUES ({}, {}, {}, {}) "
@@ -55,9 +58,16 @@ def ensure_srid(postgis: PostGIS, crs: Crs) -> int:
 
 
 def _storable_wkt(crs: Crs) -> str:
-    for version in ("WKT2_2019", "WKT2_2019_SIMPLIFIED", "WKT1_GDAL"):
-        wkt = crs.proj.to_wkt(version)
-        if wkt and len(wkt) <= MAX_SRTEXT:
+    """Return a definition that fits a row and is read back as the same CRS.
+
+    Prose about its use is left out, but not the box it is used in, by which PROJ chooses
+    operations. WKT2's simplified form is no way to save room: PROJ 9.1 reads the false easting of
+    a CRS in feet wrongly from it.
+    """
+    lean = CRS.from_json_dict(_without_prose(crs.projjson))
+    for version in (WKT_VERSION, "WKT1_GDAL"):
+        wkt = lean.to_wkt(version)
+        if wkt and len(wkt) <= MAX_SRTEXT and CRS.from_wkt(wkt).equals(lean):
             return wkt
     raise CrsError(
         "crs.too_long",
@@ -65,3 +75,9 @@ def _storable_wkt(crs: Crs) -> str:
         f"({crs.short_name}).",
         remedy="Declare the CRS by its EPSG code in files[].crs.",
     )
+
+
+def _without_prose(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_prose(item) for key, item in value.items() if key not in _PROSE}
+    return [_without_prose(item) for item in value] if isinstance(value, list) else value

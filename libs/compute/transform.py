@@ -111,15 +111,20 @@ def _select(schema: str, order: TransformOrder, number: int) -> sql.Composable:
     )
 
 
-def _reprojected(source: TransformSource, target_srid: int) -> sql.Composable:
-    if not source.has_geometry:
-        return sql.SQL("NULL::geometry")
+def placed_geometry(source: TransformSource) -> sql.Composable:
+    """Return the geometry of a loaded table in x, y order and with its SRID."""
     geometry: sql.Composable = sql.Identifier(GEOMETRY_COLUMN)
     if source.is_swapped:
         geometry = sql.SQL("ST_FlipCoordinates({})").format(geometry)
     if source.has_curves:
         geometry = sql.SQL(_LINEARISED).format(geometry)
-    geometry = sql.SQL("ST_SetSRID({}, {})").format(geometry, sql.Literal(source.srid))
+    return sql.SQL("ST_SetSRID({}, {})").format(geometry, sql.Literal(source.srid))
+
+
+def _reprojected(source: TransformSource, target_srid: int) -> sql.Composable:
+    if not source.has_geometry:
+        return sql.SQL("NULL::geometry")
+    geometry = placed_geometry(source)
     if source.srid == target_srid:
         return geometry
     return sql.SQL("ST_Transform({}, {})").format(geometry, sql.Literal(target_srid))

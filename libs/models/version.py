@@ -61,6 +61,10 @@ class Transformation(_Fact):
     missing_grids: tuple[str, ...] = Field(
         default=(), description="grids of a more accurate operation that are not installed"
     )
+    is_confirmed: bool | None = Field(
+        default=None,
+        description="whether sampled coordinates are those of this operation; None: not compared",
+    )
 
 
 class Output(_Fact):

@@ -2,24 +2,29 @@
 
 Coordinates are in x, y order (lon, lat for geographic CRSs) everywhere in this project.
 
-What belongs here: pyproj. What does not: giving a CRS a number in PostGIS (`libs.compute.srid`).
+What belongs here: what a CRS is. What does not: the way from one to another
+(`libs.spatial_utils.operations`), giving it a number in PostGIS (`libs.compute.srid`).
 """
 
-import math
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from pyproj import CRS
+import numpy as np
+from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError as ProjCrsError
-from pyproj.transformer import AreaOfInterest, TransformerGroup
+from pyproj.exceptions import ProjError
 
 from libs.models.errors import CrsError
-from libs.models.fidelity import Bbox
-from libs.models.version import Transformation
 
 MAX_SHOWN = 200
+SAME_PLACE_M = 0.001
+WKT_VERSION = "WKT2_2019"
+_WEB_MERCATOR = {
+    ("EPSG", "900913"), ("EPSG", "3785"), ("ESRI", "102100"), ("ESRI", "102113"),
+}  # fmt: skip
+"""What EPSG:3857 was called before it had that code; the coordinates are the same."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,9 @@ class Crs:
     @cached_property
     def authority(self) -> tuple[str, str] | None:
         """(authority, code) where the definition carries one or equals a registered one."""
-        own = self.proj.to_json_dict().get("id")
+        own = _id(self.proj)
         if own:
-            return str(own["authority"]), str(own["code"])
+            return own
         found = self.proj.to_authority(min_confidence=100)
         return (found[0], found[1]) if found else None
 
@@ -57,30 +62,62 @@ class Crs:
         """The definition as PROJJSON, as GeoParquet wants it."""
         return self.proj.to_json_dict()
 
+    @property
+    def is_undefined(self) -> bool:
+        """Whether it only says that nobody knows it (srs_id 0 and -1 of GeoPackage)."""
+        return self.proj.name.startswith("Undefined ")
+
+    @cached_property
+    def horizontal(self) -> "Crs":
+        """The CRS of x and y alone, without heights and without a way to WGS 84 (TOWGS84)."""
+        proj = self.proj
+        while proj.is_bound or proj.is_compound:
+            proj = proj.source_crs or proj.sub_crs_list[0]
+        return Crs(proj.to_2d().to_wkt(WKT_VERSION))
+
+    @property
+    def datum_name(self) -> str | None:
+        """Name of the datum; None where it has none or nobody knows it."""
+        datum = self.proj.datum
+        return None if datum is None or datum.name.lower().startswith("unknown") else datum.name
+
+    @property
+    def height_name(self) -> str | None:
+        """What its heights are, with their unit; None for a CRS of two axes."""
+        axes = [axis for axis in self.proj.axis_info if axis.direction in {"up", "down"}]
+        if not axes:
+            return None
+        parts = self.proj.sub_crs_list
+        name = parts[-1].name if len(parts) > 1 else "height above the ellipsoid"
+        return f"{name} ({axes[0].unit_name})"
+
     def equals(self, other: "Crs") -> bool:
         """Whether both mean the same coordinates in x, y order."""
         if self.authority and self.authority == other.authority:
             return True
         return self.proj.equals(other.proj, ignore_axis_order=True)
 
+    def agrees_with(self, other: "Crs") -> bool:
+        """Whether x and y mean the same in both, whatever is said of heights and datum shifts."""
+        one, two = self.horizontal, other.horizontal
+        if one.equals(two):
+            return True
+        return one.datum_name == two.datum_name and means_the_same(one, two)
+
 
 def parse_crs(text: str, *, file: str | None = None, layer: str | None = None) -> Crs:
     """Return the CRS that `text` defines (authority:code, WKT, PROJJSON or a PROJ string).
 
-    Raises `CrsError` naming the file, the layer and the text.
+    A code that the definition carries but does not keep is dropped. Raises `CrsError` naming the
+    file, the layer and the text.
     """
     try:
-        parsed = CRS.from_user_input(text)
-        wkt = parsed.to_wkt("WKT2_2019")
+        parsed = _without_false_code(CRS.from_user_input(text))
+        if _id(parsed) in _WEB_MERCATOR:
+            parsed = CRS.from_epsg(3857)
+        wkt = parsed.to_wkt(WKT_VERSION)
     except ProjCrsError as err:
-        shown = text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
-        raise CrsError(
-            "crs.unreadable",
-            f"expected a CRS such as EPSG:25832 or WKT, found {shown!r}.",
-            remedy="Name the CRS by its EPSG code, in files[].crs where the file's own is broken.",
-            file=file,
-            layer=layer,
-        ) from err
+        raise unreadable_crs(text, file=file, layer=layer) from err
     if not wkt:
         raise CrsError(
             "crs.unreadable",
@@ -90,6 +127,64 @@ def parse_crs(text: str, *, file: str | None = None, layer: str | None = None) -
             layer=layer,
         )
     return Crs(wkt)
+
+
+def unreadable_crs(text: str, *, file: str | None = None, layer: str | None = None) -> CrsError:
+    """Return the refusal of a text that defines no CRS."""
+    shown = text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
+    return CrsError(
+        "crs.unreadable",
+        f"expected a CRS such as EPSG:25832 or WKT, found {shown!r}.",
+        remedy="Name the CRS by its EPSG code, in files[].crs where the file's own is broken; a "
+        "GeoJSON's link to one must be removed.",
+        file=file,
+        layer=layer,
+    )
+
+
+def _id(proj: CRS) -> tuple[str, str] | None:
+    own = proj.to_json_dict().get("id")
+    return (str(own["authority"]), str(own["code"])) if own else None
+
+
+def _without_false_code(proj: CRS) -> CRS:
+    """Return the CRS without a code whose registered definition gives other coordinates."""
+    own = _id(proj)
+    if own is None:
+        return proj
+    try:
+        registered = CRS.from_user_input(":".join(own))
+    except ProjCrsError:
+        return proj
+    if proj.equals(registered, ignore_axis_order=True) or _is_same_place(proj, registered):
+        return proj
+    document = proj.to_json_dict()
+    del document["id"]
+    return CRS.from_json_dict(document)
+
+
+def _is_same_place(one: CRS, other: CRS) -> bool:
+    """Whether x and y of two CRSs differ by less than a millimetre where the second is used.
+
+    Datums are not compared: definitions of one datum differ by name too often.
+    """
+    crss = [Crs(crs.to_wkt(WKT_VERSION)).horizontal for crs in (one, other)]
+    area = other.area_of_use
+    is_projected = all(crs.proj.is_projected for crs in crss)
+    if not is_projected or area is None or crss[0].proj.ellipsoid != crss[1].proj.ellipsoid:
+        return means_the_same(*crss)
+    corners = [(area.west, area.south), (area.east, area.north)]
+    try:
+        found = [[_projected(crs.proj, corner) for corner in corners] for crs in crss]
+    except ProjError:
+        return False
+    unit_m = crss[1].proj.axis_info[0].unit_conversion_factor
+    return bool((abs(np.subtract(found[0], found[1])) * unit_m < SAME_PLACE_M).all())
+
+
+def _projected(crs: CRS, place: tuple[float, float]) -> tuple[float, float]:
+    x, y = Transformer.from_crs(crs.geodetic_crs, crs, always_xy=True).transform(*place)
+    return float(x), float(y)
 
 
 def means_the_same(one: Crs, other: Crs) -> bool:
@@ -109,35 +204,4 @@ def means_the_same(one: Crs, other: Crs) -> bool:
 def without_datum_shift(crs: Crs) -> Crs:
     """Return a CRS without the way to WGS 84 that a file tied to it (TOWGS84)."""
     source = crs.proj.source_crs if crs.proj.is_bound else None
-    return Crs(source.to_wkt("WKT2_2019")) if source else crs
-
-
-def describe_transformation(source: Crs, target: Crs, bbox: Bbox | None) -> Transformation:
-    """Return which operation PROJ prefers between two CRSs, and its accuracy in metres."""
-    area = None
-    if bbox and source.proj.is_geographic and all(map(math.isfinite, bbox)):
-        area = AreaOfInterest(*bbox)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Best transformation is not available")
-        group = TransformerGroup(source.proj, target.proj, always_xy=True, area_of_interest=area)
-    if not group.transformers:
-        raise CrsError(
-            "crs.no_transformation",
-            f"expected a way from {source.short_name} to {target.short_name}, found none.",
-            remedy="Set options.target_crs to a CRS of the same body, or to 'source'.",
-        )
-    best = group.transformers[0]
-    accuracy = best.accuracy if best.accuracy is not None and best.accuracy >= 0 else None
-    return Transformation(
-        source_crs=source.short_name,
-        target_crs=target.short_name,
-        name=best.description,
-        accuracy_m=accuracy,
-        is_ballpark="ballpark" in best.description.lower(),
-        missing_grids=() if group.best_available else _missing_grids(group),
-    )
-
-
-def _missing_grids(group: TransformerGroup) -> tuple[str, ...]:
-    best = group.unavailable_operations[0]
-    return tuple(grid.short_name for grid in best.grids if not grid.available)
+    return Crs(source.to_wkt(WKT_VERSION)) if source else crs

@@ -44,7 +44,22 @@ def describe_crs(srs):
     return {
         "wkt": srs.ExportToWkt(["FORMAT=WKT2_2019"]) or srs.ExportToWkt(),
         "is_swapped": bool(is_lat_lon) and list(srs.GetDataAxisToSRSAxisMapping())[:2] == [1, 2],
+        "epoch": srs.GetCoordinateEpoch() or None,
     }
+
+
+def describe_feature_crs(layer, driver):
+    """Return the names of the CRSs of a layer's features where they differ; only GML has such."""
+    if driver != "GML" or layer.GetSpatialRef() is not None:
+        return []
+    names = {}
+    for feature in layer:
+        geometry = feature.GetGeometryRef()
+        if geometry is not None:
+            srs = geometry.GetSpatialReference()
+            names[srs.GetName() if srs is not None else "none"] = None
+    layer.ResetReading()
+    return list(names) if len(names) > 1 else []
 
 
 def describe_geometry_type(number):
@@ -58,13 +73,14 @@ def describe_geometry_type(number):
     }
 
 
-def describe_layer(layer, types, size_bytes, spool):
+def describe_layer(layer, driver, types, size_bytes, spool):
     """Return the facts about a layer; every feature is read."""
     definition = layer.GetLayerDefn()
     geometries = [
         {
             "name": field.GetName(),
             "crs": describe_crs(field.GetSpatialRef() or layer.GetSpatialRef()),
+            "feature_crs": describe_feature_crs(layer, driver),
         }
         for field in map(definition.GetGeomFieldDefn, range(definition.GetGeomFieldCount()))
     ]
@@ -167,12 +183,14 @@ def main(request):
         path, gdal.OF_VECTOR | gdal.OF_READONLY, allowed_drivers=request["drivers"],
         open_options=options,
     )  # fmt: skip
+    driver = source.GetDriver().ShortName if source is not None else None
     layers = []
     if source is not None:
         status = gdal.VSIStatL(path)
         layers = [
             describe_layer(
                 source.GetLayer(position),
+                driver,
                 request["types"],
                 status.size,
                 f"{request['spool']}/{position}.arrow" if request["spool"] else None,
@@ -182,7 +200,7 @@ def main(request):
     print(  # noqa: T201 - this program's answer
         json.dumps(
             {
-                "driver": source.GetDriver().ShortName if source is not None else None,
+                "driver": driver,
                 "layers": layers,
                 "problems": PROBLEMS,
             }

@@ -29,17 +29,25 @@ class GeometryTypeRows(GeometryTypeFact):
 
 
 class LayerCrs(_Fact):
-    """The CRS a layer carries; `is_swapped` where x and y stand in lat, lon order."""
+    """The CRS a layer carries; `is_swapped` where x and y stand in lat, lon order.
+
+    `epoch` is the year that coordinates of a dynamic CRS are of, None where none is given.
+    """
 
     wkt: str
     is_swapped: bool
+    epoch: float | None = None
 
 
 class GeometryField(_Fact):
-    """A geometry column; `name` is empty where the format has no name for it."""
+    """A geometry column; `name` is empty where the format has no name for it.
+
+    `feature_crs` names the CRSs of its features where they differ.
+    """
 
     name: str
     crs: LayerCrs | None
+    feature_crs: tuple[str, ...] = ()
 
 
 class Zones(_Fact):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from libs.models.errors import ComputeError, SourceError
+from libs.models.errors import ComputeError, CrsError, SourceError
 from libs.spatial_utils.child import ChildEnd, Limits, run_child
 from libs.spatial_utils.cog import cog_env
 from libs.spatial_utils.drivers import RASTER_DRIVERS, unknown_format
@@ -39,6 +39,7 @@ _LOST_SERVER = re.compile(
     r"PQconnectdb failed|could not connect to server|server closed the connection|"
     r"connection to server|terminating connection|the database system is|no connection to the"
 )
+_PROJ_ERROR = "PROJ: "
 _RASTER_OUTPUT_DRIVERS = ("GTiff", "COG")
 _ALONE = {"GDAL_PAM_ENABLED": "NO", "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
 _FRUGAL = {"OPENBLAS_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
@@ -274,6 +275,13 @@ def _require_readable(
     problems: Sequence[Problem], drivers: Sequence[str], file: str | None
 ) -> None:
     errors = [item.message for item in problems if item.is_error]
+    if errors and all(message.startswith(_PROJ_ERROR) for message in errors):
+        raise CrsError(
+            "crs.unreadable",
+            f"expected a CRS that PROJ knows, found: {_shorten('; '.join(errors))}.",
+            remedy="Correct the CRS that the file names, or take it out and declare files[].crs.",
+            file=file,
+        )
     if errors:
         raise SourceError(
             "source.unreadable",

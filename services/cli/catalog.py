@@ -191,8 +191,10 @@ def _source(ref: SourceRows) -> str:
 
 def _transformation(step: Transformation) -> str:
     accuracy = "unknown" if step.accuracy_m is None else f"{step.accuracy_m:g} m"
-    ballpark = ", ballpark" if step.is_ballpark else ""
-    return f"{step.source_crs} -> {step.target_crs}: {step.name} (accuracy {accuracy}{ballpark})"
+    said = [f"accuracy {accuracy}"]
+    said += ["ballpark"] if step.is_ballpark else []
+    said += ["not confirmed by the coordinates"] if step.is_confirmed is False else []
+    return f"{step.source_crs} -> {step.target_crs}: {step.name} ({', '.join(said)})"
 
 
 def _indented(lines: list[str]) -> list[str]:

@@ -1,12 +1,10 @@
-"""The door to CRSs: reading, naming, comparing, and the way from one to another."""
-
-import math
+"""The door to CRSs: reading, naming, comparing."""
 
 import pytest
 from pyproj import CRS
 
 from libs.models.errors import CrsError
-from libs.spatial_utils.crs import Crs, describe_transformation, parse_crs
+from libs.spatial_utils.crs import Crs, parse_crs
 
 ESRI_UTM = (
     'PROJCS["ETRS_1989_UTM_Zone_32N",GEOGCS["GCS_ETRS_1989",DATUM["D_ETRS_1989",'
@@ -17,11 +15,6 @@ ESRI_UTM = (
     'PARAMETER["Latitude_Of_Origin",0.0],UNIT["Meter",1.0]]'
 )
 CUSTOM = "+proj=tmerc +lat_0=49 +lon_0=9.5 +k=0.9999 +x_0=1000 +ellps=GRS80 +units=m +type=crs"
-ENGINEERING = (
-    'ENGCRS["Undefined Cartesian SRS with unknown unit",EDATUM["Unknown engineering datum"],'
-    'CS[Cartesian,2],AXIS["X",unspecified,ORDER[1],LENGTHUNIT["unknown",0]],'
-    'AXIS["Y",unspecified,ORDER[2],LENGTHUNIT["unknown",0]]]'
-)
 
 
 @pytest.mark.parametrize(
@@ -98,58 +91,48 @@ def test_projjson_is_that_of_the_crs() -> None:
     assert "id" not in parse_crs(CUSTOM).projjson
 
 
-def way(source: str, target: str = "EPSG:4326", bbox: tuple | None = None):
-    return describe_transformation(parse_crs(source), parse_crs(target), bbox)
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ("EPSG:25832+7837", "EPSG:25832", True),
+        ("EPSG:4979", "EPSG:4326", True),
+        ("EPSG:31467", "EPSG:5677", True),
+        (f"{CUSTOM.replace('+type=crs', '')}+towgs84=1,2,3", CUSTOM, True),
+        ("EPSG:4230", "EPSG:4265", False),
+        ("EPSG:4258", "EPSG:4326", False),
+        ("EPSG:4647", "EPSG:25832", False),
+    ],
+    ids=["heights", "3D", "order of axes", "TOWGS84", "datum", "ensembles", "zone prefix"],
+)
+def test_crss_agree_where_x_and_y_mean_the_same(first: str, second: str, expected: bool) -> None:
+    assert parse_crs(first).agrees_with(parse_crs(second)) is expected
+    assert parse_crs(second).agrees_with(parse_crs(first)) is expected
 
 
-def test_a_transformation_tells_its_name_and_accuracy() -> None:
-    found = way("EPSG:25832")
-    assert (found.source_crs, found.target_crs) == ("EPSG:25832", "EPSG:4326")
-    assert "ETRS89 to WGS 84" in found.name
-    assert found.accuracy_m == 1.0
-    assert not found.is_ballpark
+@pytest.mark.parametrize("name", ["EPSG:900913", "EPSG:3785", "ESRI:102100", "ESRI:102113"])
+def test_web_mercator_has_one_name(name: str) -> None:
+    assert parse_crs(name).name == "EPSG:3857"
 
 
-def test_a_change_of_projection_alone_is_exact() -> None:
-    found = way("EPSG:32632")
-    assert found.accuracy_m == 0.0
-    assert not found.is_ballpark
-
-
-def test_a_ballpark_transformation_says_so_and_claims_no_accuracy() -> None:
-    found = way("EPSG:4258", bbox=(-150.0, -60.0, -140.0, -50.0))
-    assert found.is_ballpark
-    assert found.accuracy_m is None
-
-
-def test_the_area_of_the_data_chooses_the_transformation() -> None:
-    spain, norway = (-8.0, 37.0, 0.0, 43.0), (5.0, 58.0, 10.0, 62.0)
-    assert way("EPSG:4230", bbox=spain).name != way("EPSG:4230", bbox=norway).name
-
-
-def test_a_transformation_that_lacks_its_grid_is_described_without_a_warning() -> None:
-    assert way("EPSG:31467").accuracy_m == pytest.approx(3.0)
-
-
-def test_another_body_has_no_way_to_earth() -> None:
-    with pytest.raises(CrsError) as caught:
-        way("IAU_2015:30100")
-    assert caught.value.reason.code == "crs.no_transformation"
-
-
-def test_an_engineering_crs_has_no_way_to_earth() -> None:
-    with pytest.raises(CrsError) as caught:
-        way(ENGINEERING)
-    assert "'Undefined Cartesian SRS with unknown unit'" in caught.value.reason.message
+def test_a_code_that_the_definition_does_not_keep_is_dropped() -> None:
+    utm = CRS.from_epsg(25832).to_wkt("WKT1_GDAL")
+    assert parse_crs(utm).name == "EPSG:25832"
+    other = parse_crs(utm.replace("0.9996", "0.9997"))
+    assert other.authority is None
+    assert "id" not in other.projjson
 
 
 @pytest.mark.parametrize(
-    "bbox",
-    [(math.nan,) * 4, (-math.inf, -math.inf, math.inf, math.inf), (500_000.0, 0.0, 600_000.0, 1.0)],
-    ids=["NaN", "infinite", "no degrees"],
+    ("text", "heights"),
+    [
+        ("EPSG:25832", None),
+        ("EPSG:25832+7837", "DHHN2016 height (metre)"),
+        ("EPSG:8767", "NAVD88 height (ftUS) (US survey foot)"),
+        ("EPSG:4979", "height above the ellipsoid (metre)"),
+    ],
 )
-def test_an_extent_that_is_no_area_is_not_used(bbox: tuple[float, float, float, float]) -> None:
-    assert way("EPSG:4258", bbox=bbox).source_crs == "EPSG:4258"
+def test_a_crs_says_what_its_heights_are(text: str, heights: str | None) -> None:
+    assert parse_crs(text).height_name == heights
 
 
 def test_a_crs_is_a_value() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from libs.compute.tables import GeometryPlan
-from libs.models.errors import CrsError, SourceError
+from libs.models.errors import SourceError
 from libs.models.manifest import Manifest
 from libs.models.version import Column, Warn
 from libs.pipeline.kinds.merging import (
@@ -18,6 +18,7 @@ from libs.pipeline.kinds.merging import (
     require_distinct_keys,
     table_crs,
 )
+from libs.pipeline.kinds.source_crs import source_crs
 from libs.pipeline.kinds.sources import FoundLayer
 from libs.pipeline.state import TablePlan
 from libs.spatial_utils.column_types import from_ogr
@@ -75,12 +76,11 @@ def plan_tables(
     columns of one table disagree or a type is not supported.
     """
     warnings: list[Warn] = []
-    sources = [_source(dataset_id, layer, warnings) for layer in layers]
+    keeps_source = manifest.options.target_crs == "source"
+    sources = [_source(dataset_id, layer, warnings, keeps_source=keeps_source) for layer in layers]
     names = list(dict.fromkeys(source.table for source in sources))
     require_distinct_keys(names)
-    target = None
-    if manifest.options.target_crs != "source":
-        target = parse_crs(manifest.options.target_crs)
+    target = None if keeps_source else parse_crs(manifest.options.target_crs)
     plans = []
     for name in names:
         members = tuple(source for source in sources if source.table == name)
@@ -98,7 +98,9 @@ def plan_tables(
     return plans, warnings
 
 
-def _source(dataset_id: str, found: FoundLayer, warnings: list[Warn]) -> SourceLayer:
+def _source(
+    dataset_id: str, found: FoundLayer, warnings: list[Warn], *, keeps_source: bool
+) -> SourceLayer:
     layer, file = found.layer, found.candidate.file
     label = found.candidate.label
     if len(layer.geometry_fields) > 1:
@@ -110,7 +112,8 @@ def _source(dataset_id: str, found: FoundLayer, warnings: list[Warn]) -> SourceL
             file=label,
             layer=layer.name,
         )
-    crs, is_swapped = _source_crs(found)
+    crs = source_crs(found, keeps_source=keeps_source)
+    warnings += crs.warnings
     default, renamed = default_table(dataset_id, found.name, is_only=found.is_only, file=label)
     if not file.table:
         warnings += renamed
@@ -120,8 +123,8 @@ def _source(dataset_id: str, found: FoundLayer, warnings: list[Warn]) -> SourceL
         file=label,
         table=file.table or default,
         columns=_columns(found),
-        crs=crs,
-        is_swapped=is_swapped,
+        crs=crs.crs,
+        is_swapped=crs.is_swapped,
     )
 
 
@@ -147,36 +150,6 @@ def _type_of(field: Field) -> str | None:
     if field.zones and not field.zones.zoned:
         return "timestamp"
     return from_ogr(field.type, field.subtype)
-
-
-def _source_crs(found: FoundLayer) -> tuple[Crs | None, bool]:
-    if not found.layer.has_geometry:
-        return None, False
-    label, layer = found.candidate.label, found.layer.name
-    own = found.layer.geometry_fields[0].crs
-    declared_text = found.candidate.file.crs
-    declared = parse_crs(declared_text, file=label, layer=layer) if declared_text else None
-    if own is None:
-        if declared is None:
-            raise CrsError(
-                "crs.missing",
-                "expected a CRS in the file or in the manifest, found none.",
-                remedy='Declare it in the manifest: files[].crs, e.g. "EPSG:25832".',
-                file=label,
-                layer=layer,
-            )
-        return declared, False
-    found_crs = parse_crs(own.wkt, file=label, layer=layer)
-    if declared and not declared.equals(found_crs):
-        raise CrsError(
-            "crs.contradiction",
-            f"expected {declared.short_name} as the manifest declares, found "
-            f"{found_crs.short_name} in the file.",
-            remedy="Correct files[].crs, or leave it out where the file is right.",
-            file=label,
-            layer=layer,
-        )
-    return (declared or found_crs), own.is_swapped
 
 
 def _zone_warnings(name: str, members: Sequence[SourceLayer]) -> list[Warn]:

@@ -29,9 +29,10 @@ from libs.pipeline.kinds.transformations import transformation_warnings
 from libs.pipeline.state import DumpedFile, DumpedTable, Fetched, Loaded
 from libs.pipeline.workbench import Workbench
 from libs.spatial_utils import cog
-from libs.spatial_utils.crs import describe_transformation, parse_crs
+from libs.spatial_utils.crs import parse_crs
 from libs.spatial_utils.drivers import OUTPUT_SUFFIXES
 from libs.spatial_utils.ogr import GDAL_PYTHON
+from libs.spatial_utils.operations import describe_transformation
 from libs.spatial_utils.rasters import Band, RasterDescription
 
 COG = "cog"

@@ -19,6 +19,14 @@ from libs.pipeline.state import Fetched
 from libs.pipeline.workbench import Workbench
 from libs.spatial_utils import drivers
 from libs.spatial_utils.containers.names import ARCHIVE_SUFFIXES
+from libs.spatial_utils.crs import unreadable_crs
+from libs.spatial_utils.crs_text import (
+    NO_CRS_TEXT,
+    CrsText,
+    read_crs_text,
+    set_aside_broken_prj,
+    unreadable_member,
+)
 from libs.spatial_utils.file_sets import companion_of
 from libs.spatial_utils.layers import Layer, SourceDescription
 from libs.spatial_utils.shapefile_counts import shapes_and_records
@@ -51,6 +59,7 @@ class FoundLayer:
     spool: Path
     is_only: bool
     name: str
+    crs_text: CrsText = NO_CRS_TEXT
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,7 @@ class _Source:
                 self.spool / f"{number}.arrow",
                 is_only=False,
                 name=layer.name,
+                crs_text=read_crs_text(self.candidate.path, driver),
             )
             for number, layer in enumerate(self.description.layers)
         ]
@@ -181,6 +191,10 @@ def _open(
     missing = missing_parts(group) if driver else []
     candidate = Candidate(stage(bench, group, number), group.label, group.file, driver)
     is_shapefile = driver == "ESRI Shapefile" and candidate.path.suffix == ".shp"
+    if is_shapefile:
+        set_aside_broken_prj(candidate.path)
+    if driver == "GeoJSON":
+        _require_crs_member(candidate)
     if is_shapefile and ".shx" not in group.companions:
         bench.clients.gdal.restore_index(candidate.path, file=candidate.label)
     spool = bench.subfolder(f"spool/{number}")
@@ -215,6 +229,13 @@ def _describe(bench: Workbench, candidate: Candidate, spool: Path) -> SourceDesc
             file=candidate.label,
         )
     return description
+
+
+def _require_crs_member(candidate: Candidate) -> None:
+    """Raise `CrsError` for a `crs` member nobody can read, before GDAL follows it as a link."""
+    text = unreadable_member(candidate.path)
+    if text and ("link" in text or candidate.file.crs is None):
+        raise unreadable_crs(text, file=candidate.label)
 
 
 def _without_layers(sources: Sequence[_Source]) -> list[Warn]:

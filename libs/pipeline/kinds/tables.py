@@ -16,9 +16,8 @@ from libs.compute.ogr_export import (
     read_back,
 )
 from libs.compute.srid import ensure_srid
-from libs.compute.tables import GEOMETRY_COLUMN
 from libs.compute.transform import TransformOrder, TransformSource, transform_table
-from libs.models.errors import FidelityError
+from libs.models.errors import FidelityError, SourceError
 from libs.models.fidelity import ColumnFacts, HopFacts, Hops
 from libs.models.version import (
     Output,
@@ -39,7 +38,12 @@ from libs.pipeline.hops import (
     without_m,
 )
 from libs.pipeline.kinds.base import Kind
-from libs.pipeline.kinds.transformations import transformation_warnings
+from libs.pipeline.kinds.reprojecting import (
+    Reprojection,
+    judge_reprojection,
+    require_transformable,
+    require_ways,
+)
 from libs.pipeline.state import (
     DumpedFile,
     DumpedTable,
@@ -49,7 +53,6 @@ from libs.pipeline.state import (
     TransformedRows,
 )
 from libs.pipeline.workbench import Workbench
-from libs.spatial_utils.crs import describe_transformation
 from libs.spatial_utils.drivers import OUTPUT_DRIVERS, OUTPUT_SUFFIXES
 
 DEFAULT_FORMATS = ("geoparquet", "flatgeobuf")
@@ -75,8 +78,21 @@ class TableKind(Kind[LoadedRows, TransformedRows]):
             ),
             repair=loaded.intake.manifest.options.repair,
         )
-        transform_table(postgis, bench.schema, order)
+        reprojection = None
+        if plan.crs:
+            reprojection = Reprojection(table, order.sources, plan.crs, order.target_srid)
+            require_ways(reprojection)
+        try:
+            transform_table(postgis, bench.schema, order)
+        except SourceError:
+            if reprojection:
+                require_transformable(bench, reprojection)
+            raise
         facts = measure_table(postgis, bench.schema, name, plan.shape)
+        transformations: tuple[Transformation, ...] = ()
+        warnings: list[Warn] = []
+        if reprojection:
+            transformations, warnings = judge_reprojection(bench, reprojection, facts)
         transformed = TransformedRows(
             name=plan.name,
             facts=facts,
@@ -84,12 +100,12 @@ class TableKind(Kind[LoadedRows, TransformedRows]):
             columns=plan.columns,
             file=plan.sources[0].file,
             layer=plan.sources[0].layer_name,
-            transformations=_transformations(bench, table),
+            transformations=transformations,
             table=name,
             loaded=table,
             is_repaired=order.repair,
         )
-        return transformed, transformation_warnings(transformed.name, transformed.transformations)
+        return transformed, warnings
 
     def check(self, bench: Workbench, table: TransformedRows) -> tuple[int, list[Warn]]:
         """Compare what was read with what was loaded, and that with what it was made into."""
@@ -192,20 +208,6 @@ def _positions(table: LoadedRows, source: TableSource) -> tuple[int | None, ...]
         seen[column.name] = occurrence + 1
         positions.append(places[occurrence] if occurrence < len(places) else None)
     return tuple(positions)
-
-
-def _transformations(bench: Workbench, table: LoadedRows) -> tuple[Transformation, ...]:
-    target = table.plan.crs
-    if target is None:
-        return ()
-    found: dict[str, Transformation] = {}
-    for source, raw in zip(table.plan.sources, table.raw_tables, strict=True):
-        if source.crs and not source.crs.equals(target):
-            bbox = bench.clients.postgis.bounds(bench.schema, raw, GEOMETRY_COLUMN)
-            if bbox and source.is_swapped:
-                bbox = (bbox[1], bbox[0], bbox[3], bbox[2])
-            found[source.crs.wkt] = describe_transformation(source.crs, target, bbox)
-    return tuple(found.values())
 
 
 def _compare_hops(table: TransformedRows) -> int:

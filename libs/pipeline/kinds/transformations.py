@@ -1,12 +1,13 @@
 """What a user should know about a change of CRS, for any kind of data.
 
 What belongs here: warnings about transformations. What does not: finding them
-(`libs.spatial_utils.crs`).
+(`libs.spatial_utils.operations`), the rows that they break (`reprojecting`).
 """
 
 from collections.abc import Iterable
 
 from libs.models.version import Transformation, Warn
+from libs.spatial_utils.operations import OUTSIDE_MARGIN_DEGREES, Way
 
 
 def transformation_warnings(table: str, transformations: Iterable[Transformation]) -> list[Warn]:
@@ -31,6 +32,31 @@ def transformation_warnings(table: str, transformations: Iterable[Transformation
         for item in transformations
         if item.is_ballpark
     ]
+
+
+def way_warnings(table: str, way: Way) -> list[Warn]:
+    """Return the warnings about sampled points: outside of a CRS's area, not where PROJ says."""
+    said = [
+        Warn(
+            code="crs.outside_area",
+            message=f"Table {table!r}: {count} of {way.points} sampled points lie more than "
+            f"{OUTSIDE_MARGIN_DEGREES:g} degree outside the area that {crs} is made for. Check "
+            "that the CRS is the right one.",
+        )
+        for crs, count in way.outside.items()
+    ]
+    first = way.transformations[0]
+    if first.is_confirmed is False:
+        said.append(
+            Warn(
+                code="crs.operation_unconfirmed",
+                message=f"Table {table!r}: PostGIS moved points from {first.source_crs} to "
+                f"{first.target_crs} up to {way.difference_m:.3g} m away from where "
+                f"{first.name!r} puts them: its PROJ has other grids or another version. The "
+                "accuracy of the positions is unknown.",
+            )
+        )
+    return said
 
 
 def _accuracy(item: Transformation) -> str:
