@@ -17,7 +17,7 @@ from psycopg2 import sql
 
 from libs.compute.geoparquet import arrow_type
 from libs.compute.measure import measure_hop
-from libs.compute.postgis import PostGIS
+from libs.compute.postgis import ROW_TOO_WIDE, PostGIS, row_too_wide
 from libs.compute.tables import ANY_GEOMETRY, GEOMETRY_COLUMN, TableShape, column_name
 from libs.models.errors import ComputeError, SourceError
 from libs.models.fidelity import HopFacts
@@ -78,6 +78,8 @@ def load_batches(
             cursor.adbc_ingest(order.table, reader, mode="append", db_schema_name=schema)
             connection.commit()
     except adbc.OperationalError as err:
+        if ROW_TOO_WIDE in str(err):
+            raise row_too_wide(order.file, order.layer) from err
         raise ComputeError(
             "compute.unavailable",
             "expected PostGIS to take a table, found that the connection was lost.",

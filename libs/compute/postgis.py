@@ -23,6 +23,7 @@ from libs.models.fidelity import Bbox
 from libs.spatial_utils.schema_mapper import RunIdSchemaMapping
 
 SESSION_SETTINGS = "-c timezone=UTC -c synchronize_seqscans=off -c client_min_messages=warning"
+ROW_TOO_WIDE = "row is too big"
 LOST_SERVER_STATES = ("08", "57", "53", "58")
 
 
@@ -181,8 +182,23 @@ def named_error(err: BaseException) -> ComputeError | SourceError:
             f"expected PostGIS to answer, found: {said}.",
             remedy="Check PostGIS with `spatial-etl doctor`; the drop is tried again.",
         )
+    if ROW_TOO_WIDE in said:
+        return row_too_wide()
     return SourceError(
         "source.refused",
         f"expected PostGIS to accept the data, found: {said} (SQLSTATE {state}).",
         remedy="Correct what PostGIS names in the file and drop it again.",
+    )
+
+
+def row_too_wide(file: str | None = None, layer: str | None = None) -> SourceError:
+    """Return the refusal of a row that is wider than a page of PostgreSQL."""
+    return SourceError(
+        "source.row_too_wide",
+        "expected rows whose values take at most 8160 bytes (8 a double, 4 an integer, a short "
+        "text its length and one, a long one 18), found a wider one.",
+        remedy="Split the columns over several tables with a key, or drop the file as two with "
+        "half of the columns each.",
+        file=file,
+        layer=layer,
     )

@@ -133,7 +133,9 @@ class ManifestFile(_Part):
     )
     table: TableName | None = Field(default=None, description="name of the table it becomes")
     encoding: str | None = Field(
-        default=None, pattern=r"^[A-Za-z0-9_.:-]{1,40}$", description="encoding of its text"
+        default=None,
+        pattern=r"^[A-Za-z0-9_.:-]{1,40}$",
+        description="encoding of its text, where the file names none or a wrong one",
     )
     delimiter: str | None = Field(
         default=None, min_length=1, max_length=1, description="of a CSV; detected where missing"

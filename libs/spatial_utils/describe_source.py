@@ -1,6 +1,6 @@
 """Describe a vector source as GDAL reads it: a program run in a child process of its own.
 
-Run as `python describe_source.py REQUEST`, a JSON document with `path`, `drivers`, `encoding`,
+Run as `python describe_source.py REQUEST`, a JSON document with `path`, `drivers`, `open_options`,
 `types` (of the columns, where they are known better than the format knows them) and `spool` (a
 folder to write the layers to, as Arrow batches); prints one JSON document. It takes GDAL's bindings
 from Debian's packages, so that it reads with the libgdal that ogr2ogr uses.
@@ -177,11 +177,10 @@ def main(request):
     """Print the description of the source that `request` names."""
     gdal.PushErrorHandler(collect_problem)
     osr.DontUseExceptions()
-    path, encoding = request["path"], request["encoding"]
-    options = [f"ENCODING={encoding}"] if encoding else []
+    path = request["path"]
     source = gdal.OpenEx(
         path, gdal.OF_VECTOR | gdal.OF_READONLY, allowed_drivers=request["drivers"],
-        open_options=options,
+        open_options=request["open_options"],
     )  # fmt: skip
     driver = source.GetDriver().ShortName if source is not None else None
     layers = []

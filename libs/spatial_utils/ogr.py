@@ -34,6 +34,8 @@ _ERROR_LINE = re.compile(r"^(?:ERROR \d+|FATAL|FAILURE):.*(?:\n(?!ERROR|Warning|
 _WARNING_LINE = re.compile(r"^Warning \d+: (.*)", re.M)
 _FORMAT_LINE = re.compile(r"^\s+(.+?) -[a-z, ]+- \(", re.M)
 _NOT_UTF8 = re.compile(r"Non UTF-8 content|invalid byte sequence for encoding")
+_NOT_CONVERTED = re.compile(r"One or several characters couldn't be converted correctly[^.\"]*")
+_UNDECODED_NAME = re.compile(r'"[^"]*(?<!\\ud[89ab][0-9a-f][0-9a-f])\\udc[89a-f][0-9a-f][^"]*"')
 _FEATURE_NUMBER = re.compile(r"Unable to write feature (\d+)")
 _LOST_SERVER = re.compile(
     r"PQconnectdb failed|could not connect to server|server closed the connection|"
@@ -49,6 +51,7 @@ _GDAL_ENV = {
     "PGCLIENTENCODING": "UTF8",
     "PG_USE_COPY": "YES",
     "OGR_GEOJSON_MAX_OBJ_SIZE": "0",
+    "DXF_ENCODING": "UTF-8",
     "CPL_VSIL_CURL_ALLOWED_FILENAME": "/nothing",
     "GDAL_HTTP_MAX_RETRY": "0",
 }
@@ -107,7 +110,7 @@ class Gdal:
         path: Path,
         *,
         drivers: Sequence[str],
-        encoding: str | None = None,
+        open_options: Sequence[str] = (),
         types: Sequence[str] | None = None,
         spool: Path | None = None,
         file: str | None = None,
@@ -119,8 +122,8 @@ class Gdal:
         Raises `SourceError` where none knows the format, or reading reports an error.
         """
         request = {
-            "path": str(path), "drivers": list(drivers), "encoding": encoding, "types": types,
-            "spool": str(spool) if spool else None,
+            "path": str(path), "drivers": list(drivers), "open_options": list(open_options),
+            "types": types, "spool": str(spool) if spool else None,
         }  # fmt: skip
         answer = self.run(
             DESCRIBE_PYTHON,
@@ -129,6 +132,9 @@ class Gdal:
             env={**self.only_drivers(drivers), **_FRUGAL},
             file=file,
         )
+        undecoded = _UNDECODED_NAME.search(answer.stdout) or _NOT_CONVERTED.search(answer.stdout)
+        if undecoded:
+            raise _not_utf_8(undecoded[0], file)
         description = SourceDescription.model_validate(json.loads(answer.stdout))
         _require_readable(description.problems, drivers, file)
         if description.driver is None:
@@ -239,15 +245,8 @@ class Gdal:
             )
         if _NOT_UTF8.search(stderr):
             number = _FEATURE_NUMBER.search(stderr)
-            return SourceError(
-                "source.encoding",
-                "expected text in UTF-8 or in an encoding that the file or the manifest names, "
-                "found other bytes.",
-                remedy='Declare the encoding in the manifest: files[].encoding, e.g. "CP1252".',
-                file=file,
-                layer=layer,
-                row=int(number.group(1)) + 1 if number else None,
-            )
+            row = int(number.group(1)) + 1 if number else None
+            return _not_utf_8("other bytes", file, layer, row)
         if end.returncode < 0 or end.returncode == NOT_EXECUTABLE:
             return SourceError(
                 "source.driver_crashed",
@@ -264,6 +263,21 @@ class Gdal:
             file=file,
             layer=layer,
         )
+
+
+def _not_utf_8(
+    found: str, file: str | None, layer: str | None = None, row: int | None = None
+) -> SourceError:
+    return SourceError(
+        "source.encoding",
+        "expected text in UTF-8 or in an encoding that the file or the manifest names, found: "
+        f"{found}.",
+        remedy='Declare the encoding in the manifest: files[].encoding, e.g. "cp1252"; where the '
+        "format has no other than UTF-8, export the file anew.",
+        file=file,
+        layer=layer,
+        row=row,
+    )
 
 
 def _without_folder(problem: Problem, folder: Path) -> Problem:

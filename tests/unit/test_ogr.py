@@ -286,14 +286,15 @@ def test_a_source_is_described_by_the_drivers_allowed(describing: Program, tmp_p
     gdal = describing(
         f'printf "%s\\n" "$@" "$GDAL_SKIP" > {tmp_path}/asked; echo \'{description()}\''
     )
-    found = gdal.describe(tmp_path / "a.gpkg", drivers=["GPKG"], encoding="CP1252", file=FILE)
+    options = ["ENCODING=CP1252"]
+    found = gdal.describe(tmp_path / "a.gpkg", drivers=["GPKG"], open_options=options, file=FILE)
     assert (found.driver, found.layers) == ("GPKG", ())
     asked = (tmp_path / "asked").read_text().splitlines()
     assert asked[0] == "-I"
     assert json.loads(asked[2]) == {
         "path": str(tmp_path / "a.gpkg"),
         "drivers": ["GPKG"],
-        "encoding": "CP1252",
+        "open_options": options,
         "types": None,
         "spool": None,
     }
@@ -331,3 +332,22 @@ def test_a_warning_about_a_source_is_kept(describing: Program, tmp_path: Path) -
         tmp_path / "a.gpkg", drivers=["GPKG"]
     )
     assert [item.message for item in found.problems] == ["odd"]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_refused"),
+    [("Gr\\udcf6\\udcdfe", True), ("\\ud83d\\udc80", False), ("plain", False)],
+)
+def test_names_that_are_no_utf_8_are_refused(
+    describing: Program, tmp_path: Path, name: str, is_refused: bool
+) -> None:
+    problem = f'{{"is_error": false, "number": 1, "message": "{name}"}}'
+    gdal = describing(
+        f"""printf '%s' '{{"driver": "GPKG", "layers": [], "problems": [{problem}]}}'"""
+    )
+    if not is_refused:
+        assert gdal.describe(tmp_path / "a.gpkg", drivers=["GPKG"]).problems
+        return
+    with pytest.raises(SourceError) as refused:
+        gdal.describe(tmp_path / "a.gpkg", drivers=["GPKG"], file=FILE)
+    assert refused.value.reason.code == "source.encoding"

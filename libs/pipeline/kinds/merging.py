@@ -13,6 +13,9 @@ from libs.models.version import Column, Warn
 from libs.pipeline.state import TableSource
 from libs.spatial_utils.crs import Crs
 
+MAX_COLUMNS = 1600
+"""As many as a table of PostgreSQL has, its geometry among them."""
+
 
 def default_table(
     dataset_id: str, layer: str, *, is_only: bool, file: str
@@ -74,6 +77,15 @@ def merge_columns(name: str, members: Sequence[TableSource], union: bool) -> tup
             if types.get(column.name, column.type) != column.type:
                 raise _columns_differ(name, members[0], member)
         merged += (Counter(member.columns) - Counter(merged)).elements()
+    allowed = MAX_COLUMNS - any(member.has_geometry for member in members)
+    if len(merged) > allowed:
+        raise SourceError(
+            "source.too_many_columns",
+            f"expected at most {allowed} columns in table {name!r}, found {len(merged)}.",
+            remedy="Split the columns over several tables with a key, and drop those.",
+            file=members[0].file,
+            layer=members[0].layer_name,
+        )
     return tuple(merged)
 
 

@@ -13,8 +13,10 @@ from pathlib import Path, PurePosixPath
 from libs.models.errors import SourceError
 from libs.models.manifest import ManifestFile
 from libs.models.version import Warn
+from libs.pipeline.kinds import shapefiles
 from libs.pipeline.kinds.file_groups import FileGroup, group_parts, missing_parts, stage
 from libs.pipeline.kinds.parts import Part, find_parts, unread_members
+from libs.pipeline.kinds.text_sources import make_utf_8
 from libs.pipeline.state import Fetched
 from libs.pipeline.workbench import Workbench
 from libs.spatial_utils import drivers
@@ -44,6 +46,7 @@ class Candidate:
     label: str
     file: ManifestFile
     driver: str | None
+    open_options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -197,6 +200,7 @@ def _open(
         _require_crs_member(candidate)
     if is_shapefile and ".shx" not in group.companions:
         bench.clients.gdal.restore_index(candidate.path, file=candidate.label)
+    candidate, said = _looked_at(candidate)
     spool = bench.subfolder(f"spool/{number}")
     try:
         description = _describe(bench, candidate, spool)
@@ -205,8 +209,19 @@ def _open(
         if is_other and group.main.is_member and _suffix(group.name) in SHARED_SUFFIXES:
             return None
         raise
-    warnings += missing
+    warnings += [*missing, *said]
     return _Source(group, candidate, description, spool)
+
+
+def _looked_at(candidate: Candidate) -> tuple[Candidate, Sequence[Warn]]:
+    """Return a candidate with the options to open it by, and what its text is warned of."""
+    path, driver, label = candidate.path, candidate.driver, candidate.label
+    is_named = path.suffix in shapefiles.SUFFIXES
+    encoding = candidate.file.encoding
+    if driver != "ESRI Shapefile" and not (driver is None and is_named):
+        return candidate, make_utf_8(path, driver, encoding=encoding, file=label)
+    reading = shapefiles.look_at_table(path, encoding=encoding, file=label)
+    return replace(candidate, open_options=reading.open_options), reading.warnings
 
 
 def _suffix(name: str) -> str:
@@ -215,9 +230,12 @@ def _suffix(name: str) -> str:
 
 def _describe(bench: Workbench, candidate: Candidate, spool: Path) -> SourceDescription:
     allowed = [candidate.driver] if candidate.driver else list(drivers.VECTOR_DRIVERS)
-    encoding = candidate.file.encoding if candidate.driver == "ESRI Shapefile" else None
     description = bench.clients.gdal.describe(
-        candidate.path, drivers=allowed, encoding=encoding, spool=spool, file=candidate.label
+        candidate.path,
+        drivers=allowed,
+        open_options=candidate.open_options,
+        spool=spool,
+        file=candidate.label,
     )
     counts = shapes_and_records(candidate.path)
     if counts and counts[0] != counts[1]:

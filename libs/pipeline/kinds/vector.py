@@ -6,7 +6,9 @@ What belongs here: bringing layers into PostGIS. What does not: what happens to 
 
 from libs.compute.loading import LoadOrder, load_batches, raw_shape
 from libs.compute.spool import spooled
+from libs.compute.text_doubts import doubtful_texts
 from libs.models.fidelity import HopFacts
+from libs.models.version import Warn
 from libs.pipeline.kinds.planning import SourceLayer, plan_tables
 from libs.pipeline.kinds.sources import find_layers
 from libs.pipeline.kinds.tables import TableKind
@@ -24,7 +26,8 @@ class VectorKind(TableKind):
         layers, gdal_warnings = find_layers(bench, fetched)
         plans, warnings = plan_tables(fetched.intake.manifest, fetched.intake.dataset_id, layers)
         tables = tuple(_load_table(bench, plan, number) for number, plan in enumerate(plans))
-        return Loaded(fetched, tables, (*gdal_warnings, *warnings))
+        doubts = [warn for table in tables for warn in _text_doubts(bench, table)]
+        return Loaded(fetched, tables, (*gdal_warnings, *warnings, *doubts))
 
 
 def _load_table(bench: Workbench, plan: TablePlan[SourceLayer], number: int) -> LoadedRows:
@@ -47,3 +50,18 @@ def _load_source(bench: Workbench, source: SourceLayer, table: str) -> HopFacts:
     shape = raw_shape(source.columns, has_geometry=source.has_geometry)
     order = LoadOrder(table, shape, source.file, source.layer_name)
     return load_batches(bench.clients.postgis, bench.schema, order, spooled(source.spool, shape))
+
+
+def _text_doubts(bench: Workbench, table: LoadedRows) -> list[Warn]:
+    return [
+        Warn(
+            code="source.text_doubtful",
+            message=f"Column {found.column!r}: {found.rows} texts look as if they were decoded "
+            f"wrongly before they came here, and were kept, e.g. "
+            f"{', '.join(map(repr, found.examples))}.",
+            file=source.file,
+            layer=source.layer_name,
+        )
+        for source, raw in zip(table.plan.sources, table.raw_tables, strict=True)
+        for found in doubtful_texts(bench.clients.postgis, bench.schema, raw, source.columns)
+    ]
