@@ -68,12 +68,8 @@ def write_parquet(postgis: PostGIS, order: ParquetOrder) -> list[str]:
     A name changes only where it stands twice, or is the one the geometry or bbox column needs.
     Raises `ComputeError` where PostGIS is lost on the way.
     """
-    names = distinct_names(
-        [column.name for column in order.shape.columns], fold_case=False, max_bytes=None
-    )
-    geometry_name, bbox_name = distinct_names(
-        ["geometry", "bbox"], reserved=names, fold_case=True, max_bytes=None
-    )
+    names = distinct_names([column.name for column in order.shape.columns], fold_case=False)
+    geometry_name, bbox_name = distinct_names(["geometry", "bbox"], reserved=names, fold_case=True)
     fields = [
         pa.field(name, arrow_type(column.type))
         for name, column in zip(names, order.shape.columns, strict=True)

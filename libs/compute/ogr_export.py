@@ -1,7 +1,7 @@
 """FlatGeobuf and GeoPackage, written from PostGIS by ogr2ogr.
 
-What belongs here: the query and the arguments of the dump. What does not: choosing the formats of
-a table (`libs.pipeline.dump`).
+What belongs here: the view, the query and the arguments of the dump, and what its file must hold.
+What does not: choosing the formats of a table (`libs.pipeline.dump`).
 """
 
 from dataclasses import dataclass
@@ -9,24 +9,30 @@ from pathlib import Path
 
 from psycopg2 import sql
 
-from libs.compute.export_names import MAX_NAME_BYTES, distinct_names
+from libs.compute.export_names import distinct_names, layer_name, ogr_name, ogr_select
 from libs.compute.measure import measure_columns
 from libs.compute.postgis import PostGIS
 from libs.compute.tables import GEOMETRY_COLUMN, TableShape, column_name
 from libs.models.fidelity import ColumnFacts, HopFacts
-from libs.models.version import Column
+from libs.spatial_utils.column_types import is_held_as_text
 from libs.spatial_utils.drivers import OUTPUT_DRIVERS
 from libs.spatial_utils.ogr import Gdal
 
 TIMESTAMPS = ("timestamp", "timestamptz")
 """OGR keeps milliseconds of them."""
+DATED = ("date", *TIMESTAMPS)
+"""OGR keeps years from 1 to 9999 of them."""
 RESERVED_NAMES = {"flatgeobuf": (), "gpkg": ("fid", "geom")}
 LAYER_OPTIONS = {"flatgeobuf": (), "gpkg": ("-lco", "GEOMETRY_NAME=geom", "-lco", "FID=fid")}
+MAX_ARGUMENT_BYTES = 100_000
 
 
 @dataclass(frozen=True)
 class ExportOrder:
-    """A table to write as `format`, in a layer called `name`."""
+    """A table to write as `format`; its layer is called `name` where the format allows.
+
+    `as_text` are the positions of the columns that only text can hold there.
+    """
 
     schema: str
     table: str
@@ -34,26 +40,78 @@ class ExportOrder:
     shape: TableShape
     format: str
     path: Path
+    as_text: frozenset[int] = frozenset()
+
+    @property
+    def layer(self) -> str:
+        """The name of the layer."""
+        return layer_name(self.name, self.format)
+
+    @property
+    def view(self) -> str:
+        """The name of the view that ogr2ogr reads."""
+        return f"{self.table}_{self.format}"
+
+    def written_type(self, position: int) -> str:
+        """Return the type of a column as the file holds it."""
+        name = self.shape.columns[position].type
+        is_text = position in self.as_text or is_held_as_text(self.format, name)
+        return "text" if is_text else name
+
+    def template(self, position: int) -> str:
+        """Return how a column is selected; `{}` where the format holds its values as they are."""
+        name = self.shape.columns[position].type
+        if name.endswith("[]"):
+            return "array_to_json({})::text"
+        if self.written_type(position) != name:
+            return "{}::text"
+        if self.format == "gpkg" and name in {"real", "double"}:
+            return "NULLIF({}, 'NaN')"
+        return "date_trunc('milliseconds', {})" if name in TIMESTAMPS else "{}"
+
+    def value(self, position: int) -> sql.Composable:
+        """Return a column as it is selected."""
+        return sql.SQL(self.template(position)).format(sql.Identifier(column_name(position)))
+
+
+def columns_as_text(postgis: PostGIS, schema: str, table: str, shape: TableShape) -> frozenset[int]:
+    """Return the positions of the columns with a year that OGR cannot hold, found in one scan."""
+    dated = [n for n, column in enumerate(shape.columns) if column.type in DATED]
+    if not dated:
+        return frozenset()
+    asked = [
+        sql.SQL("bool_or(extract(year FROM {}) NOT BETWEEN 1 AND 9999)").format(
+            sql.Identifier(column_name(position))
+        )
+        for position in dated
+    ]
+    (found,) = postgis.run(
+        sql.SQL("SELECT {} FROM {}").format(
+            sql.SQL(", ").join(asked), sql.Identifier(schema, table)
+        )
+    )
+    return frozenset(
+        position for position, is_beyond in zip(dated, found, strict=True) if is_beyond
+    )
 
 
 def export_table(postgis: PostGIS, gdal: Gdal, order: ExportOrder) -> list[str]:
-    """Write the table to `order.path` and return the names its columns got."""
-    names = distinct_names(
-        [column.name for column in order.shape.columns],
-        reserved=RESERVED_NAMES[order.format],
-        fold_case=True,
-        max_bytes=MAX_NAME_BYTES,
-    )
+    """Write the table to `order.path` and return the names its columns got.
+
+    ogr2ogr reads a view with internal names, and OGR SQL gives the published ones: a name of an
+    SQL result would end at 63 bytes, and some (ogc_fid, ST_AsBinary) steer GDAL's driver.
+    """
     driver = OUTPUT_DRIVERS[order.format]
-    query = order.path.with_suffix(".sql")
-    query.write_text(postgis.render(_query(order, names)))
     geometry = order.shape.geometry
+    names, query = _published(order)
+    postgis.run(_view(order))
     gdal.run(
         "ogr2ogr",
         [
             "-f", driver, str(order.path), postgis.ogr_source,
-            "-sql", f"@{query}",
-            "-nln", order.name,
+            "-oo", f"TABLES={order.schema}.{order.view}",
+            "-dialect", "OGRSQL", "-sql", query,
+            "-nln", order.layer,
             "-nlt", geometry.ogr_type if geometry else "NONE",
             "-gt", "65536",
             *LAYER_OPTIONS[order.format],
@@ -62,42 +120,42 @@ def export_table(postgis: PostGIS, gdal: Gdal, order: ExportOrder) -> list[str]:
         env={**postgis.ogr_env, **gdal.only_drivers(["PostgreSQL", driver])},
         layer=order.name,
     )  # fmt: skip
-    query.unlink()
+    postgis.run(sql.SQL("DROP VIEW {}").format(sql.Identifier(order.schema, order.view)))
     return names
 
 
-def _query(order: ExportOrder, names: list[str]) -> sql.Composable:
+def _published(order: ExportOrder) -> tuple[list[str], str]:
+    """Return the names of the columns and the OGR SQL that gives them.
+
+    The statement is an argument, because ogr2ogr joins the lines of one that it reads from a
+    file; where it is longer than an argument may be, line breaks in names are given up.
+    """
+    for without_lines in (False, True):
+        names = distinct_names(
+            [ogr_name(column.name, without_lines=without_lines) for column in order.shape.columns],
+            reserved=RESERVED_NAMES[order.format],
+            fold_case=True,
+        )
+        query = ogr_select(names, f"{order.schema}.{order.view}")
+        if len(query.encode()) <= MAX_ARGUMENT_BYTES:
+            return names, query
+    file = order.path.with_suffix(".sql")
+    file.write_text(query, "utf-8")
+    return names, f"@{file}"
+
+
+def _view(order: ExportOrder) -> sql.Composable:
     parts: list[sql.Composable] = [
-        sql.SQL("{} AS {}").format(_value(position, column, order.format), sql.Identifier(name))
-        for position, (column, name) in enumerate(zip(order.shape.columns, names, strict=True))
+        sql.SQL("{} AS {}").format(order.value(position), sql.Identifier(column_name(position)))
+        for position in range(len(order.shape.columns))
     ]
     if order.shape.geometry:
         parts.append(sql.Identifier(GEOMETRY_COLUMN))
-    return sql.SQL("SELECT {} FROM {}").format(
-        sql.SQL(", ").join(parts), sql.Identifier(order.schema, order.table)
+    return sql.SQL("CREATE VIEW {} AS SELECT {} FROM {}").format(
+        sql.Identifier(order.schema, order.view),
+        sql.SQL(", ").join(parts),
+        sql.Identifier(order.schema, order.table),
     )
-
-
-def _value(position: int, column: Column, output_format: str) -> sql.Composable:
-    name = sql.Identifier(column_name(position))
-    return sql.SQL(_template(column, output_format)).format(name)
-
-
-def _template(column: Column, output_format: str) -> str:
-    """Return how a column is selected; `{}` where the format holds its values as they are."""
-    if column.type.endswith("[]"):
-        return "array_to_json({})::text"
-    if output_format == "gpkg" and column.type in {"real", "double"}:
-        return "NULLIF({}, 'NaN')"
-    return {
-        "time": "{}::text",
-        "timestamp": "{}::timestamp(3)",
-        "timestamptz": "{}::timestamptz(3)",
-    }.get(column.type, "{}")
-
-
-def _written_type(column: Column) -> str:
-    return "text" if column.type.endswith("[]") or column.type == "time" else column.type
 
 
 def expected_columns(
@@ -108,16 +166,8 @@ def expected_columns(
     A column whose values the format cannot hold is measured as it was selected for it.
     """
     expected = list(facts.columns)
-    changed = [
-        position
-        for position, column in enumerate(order.shape.columns)
-        if _template(column, order.format) != "{}"
-    ]
-    values = [
-        (_value(position, column, order.format), _written_type(column))
-        for position in changed
-        for column in [order.shape.columns[position]]
-    ]
+    changed = [n for n in range(len(order.shape.columns)) if order.template(n) != "{}"]
+    values = [(order.value(position), order.written_type(position)) for position in changed]
     _, measured = measure_columns(postgis, sql.Identifier(order.schema, order.table), values)
     for position, found in zip(changed, measured, strict=True):
         expected[position] = found
@@ -126,7 +176,7 @@ def expected_columns(
 
 def read_back(gdal: Gdal, order: ExportOrder) -> HopFacts:
     """Return what the exported file holds, read by GDAL."""
-    types = [_written_type(column) for column in order.shape.columns]
+    types = [order.written_type(position) for position in range(len(order.shape.columns))]
     found = gdal.describe(
         order.path, drivers=[OUTPUT_DRIVERS[order.format]], types=types, file=order.path.name
     )

@@ -73,9 +73,7 @@ class CsvReader(TableReader):
             )
         self._names, renamed = column_names(self.order, facts.header)
         if facts.has_surplus:
-            self._names += distinct_names(
-                [SURPLUS], reserved=self._names, fold_case=True, max_bytes=None
-            )
+            self._names += distinct_names([SURPLUS], reserved=self._names, fold_case=True)
         warnings += renamed + self._problems()
         return Survey(self._found_columns(), facts.rows, tuple(warnings))
 

@@ -23,7 +23,7 @@ def column_names(order: ReadOrder, found: Sequence[str]) -> tuple[list[str], lis
     printable = [
         _printable(name) or f"column_{position}" for position, name in enumerate(found, start=1)
     ]
-    names = distinct_names(printable, fold_case=False, max_bytes=None)
+    names = distinct_names(printable, fold_case=False)
     changed = [
         f"{old!r} (column {position}) became {new!r}"
         for position, (old, new) in enumerate(zip(found, names, strict=True), start=1)

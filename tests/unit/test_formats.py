@@ -7,7 +7,15 @@ import pytest
 from libs.compute.geoparquet import arrow_type
 from libs.models.errors import SourceError
 from libs.models.manifest import OutputFormat
-from libs.spatial_utils.column_types import OGR_TYPES, POSTGRES_TYPES, from_ogr, from_postgres
+from libs.spatial_utils.column_types import (
+    LAYER_TYPES,
+    OGR_TYPES,
+    POSTGRES_TYPES,
+    from_ogr,
+    from_postgres,
+    is_held_as_text,
+    layer_type,
+)
 from libs.spatial_utils.drivers import (
     OUTPUT_DRIVERS,
     OUTPUT_SUFFIXES,
@@ -84,10 +92,19 @@ def test_every_list_has_the_type_of_its_elements() -> None:
             assert POSTGRES_TYPES[name] == f"{POSTGRES_TYPES[name.removesuffix('[]')]}[]"
 
 
+@pytest.mark.parametrize("output_format", sorted(OUTPUT_DRIVERS))
+def test_every_type_has_a_column_in_every_format_that_ogr2ogr_writes(output_format: str) -> None:
+    held = {name: layer_type(output_format, name) for name in POSTGRES_TYPES}
+    assert set(LAYER_TYPES[output_format]) <= set(held)
+    as_text = {name for name in held if is_held_as_text(output_format, name)}
+    assert as_text == {"time", *(name for name in held if name.endswith("[]"))}
+
+
 @pytest.mark.parametrize(
     ("ogr", "subtype", "expected"),
     [
         ("String", "None", "text"),
+        ("String", "UUID", "text"),
         ("Integer", "Boolean", "boolean"),
         ("DateTime", "None", "timestamptz"),
         ("Integer64List", "None", "bigint[]"),

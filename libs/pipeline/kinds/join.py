@@ -153,7 +153,6 @@ def _plan(
     names = distinct_names(
         [column.name for column in left.columns] + wanted + [column.name for column in added],
         fold_case=False,
-        max_bytes=None,
     )
     types = [column.type for column in (*left.columns, *right.columns, *added)]
     columns = tuple(Column(name=name, type=kind) for name, kind in zip(names, types, strict=True))

@@ -9,8 +9,8 @@ from pathlib import Path
 from libs.compute.geoparquet import ParquetOrder, read_parquet, write_parquet
 from libs.compute.measure import invalid_places, is_finite, measure_table
 from libs.compute.ogr_export import (
-    TIMESTAMPS,
     ExportOrder,
+    columns_as_text,
     expected_columns,
     export_table,
     read_back,
@@ -18,7 +18,7 @@ from libs.compute.ogr_export import (
 from libs.compute.srid import ensure_srid
 from libs.compute.transform import TransformOrder, TransformSource, transform_table
 from libs.models.errors import FidelityError, SourceError
-from libs.models.fidelity import ColumnFacts, HopFacts, Hops
+from libs.models.fidelity import HopFacts, Hops
 from libs.models.version import (
     Output,
     SourceRef,
@@ -38,6 +38,7 @@ from libs.pipeline.hops import (
     without_m,
 )
 from libs.pipeline.kinds.base import Kind
+from libs.pipeline.kinds.format_warnings import layer_warnings, parquet_warnings
 from libs.pipeline.kinds.reprojecting import (
     Reprojection,
     judge_reprojection,
@@ -137,20 +138,19 @@ class TableKind(Kind[LoadedRows, TransformedRows]):
     ) -> tuple[DumpedFile, list[Warn]]:
         """Write Parquet through Arrow, anything else with ogr2ogr; count the rows of the file."""
         path = folder / f"table{OUTPUT_SUFFIXES[output_format]}"
-        postgis, shape = bench.clients.postgis, table.plan.shape
         if output_format in OUTPUT_DRIVERS:
-            order = _export_order(bench, table, output_format, path)
-            names = export_table(postgis, bench.clients.gdal, order)
-            holds = read_back(bench.clients.gdal, order)
-        else:
-            names = write_parquet(
-                postgis,
-                ParquetOrder(bench.schema, table.table, shape, table.facts, table.crs, path),
-            )
-            holds = read_parquet(path, shape)
+            return _write_layer(bench, table, output_format, path)
+        order = ParquetOrder(
+            bench.schema, table.table, table.plan.shape, table.facts, table.crs, path
+        )
+        names = write_parquet(bench.clients.postgis, order)
+        holds = read_parquet(path, table.plan.shape)
+        expected = table.facts.hop
+        if output_format == "geoparquet":
+            expected = without_m(expected)
+        require_same(table, f"written as {output_format}", table.columns, expected, holds)
         file = DumpedFile(output_format, path, holds, path.stat().st_size)
-        warnings = _format_warnings(table, output_format, names)
-        return file, warnings + _require_written(bench, table, file)
+        return file, parquet_warnings(table, output_format, names)
 
     def describe(self, table: DumpedTable, outputs: tuple[Output, ...]) -> TableVersion:
         """Return the table as the version document shows it."""
@@ -268,45 +268,27 @@ def _invalid_geometries(bench: Workbench, table: TransformedRows) -> list[Warn]:
     ]
 
 
-def _export_order(
+def _write_layer(
     bench: Workbench, table: TransformedRows, output_format: str, path: Path
-) -> ExportOrder:
-    return ExportOrder(bench.schema, table.table, table.name, table.plan.shape, output_format, path)
-
-
-def _value_warnings(
-    table: TransformedRows, name: str, written: tuple[ColumnFacts, ...]
-) -> list[Warn]:
-    """Return what a format does to values, beyond the types that `_format_warnings` tells of."""
-    rounded, as_null = [], []
-    for column, ours, theirs in zip(table.columns, table.facts.hop.columns, written, strict=True):
-        if theirs.nulls != ours.nulls:
-            as_null.append(f"{theirs.nulls - ours.nulls} in {column.name!r}")
-        elif column.type in TIMESTAMPS and theirs.checksum != ours.checksum:
-            rounded.append(repr(column.name))
-    said = [
-        ("output.nan_as_null", as_null, "numbers that are not a number became NULL"),
-        ("output.time_rounded", rounded, "times were rounded to milliseconds"),
-    ]
-    return [
-        Warn(code=code, message=f"Table {table.name!r} as {name}: {what}: {', '.join(where)}.")
-        for code, where, what in said
-        if where
-    ]
-
-
-def _require_written(bench: Workbench, table: TransformedRows, file: DumpedFile) -> list[Warn]:
-    """Hold a file read back against its table; return what its format changed, counted."""
-    expected, warnings = table.facts.hop, []
-    if file.format == "geoparquet":
-        expected = without_m(expected)
-    elif file.format in OUTPUT_DRIVERS:
-        order = _export_order(bench, table, file.format, file.path)
-        columns = expected_columns(bench.clients.postgis, order, expected)
-        warnings = _value_warnings(table, file.format, columns)
-        expected = expected.model_copy(update={"columns": columns})
-    require_same(table, f"written as {file.format}", table.columns, expected, file.holds)
-    return warnings
+) -> tuple[DumpedFile, list[Warn]]:
+    """Write a table with ogr2ogr, read it back, and hold it against what was selected for it."""
+    postgis, gdal, shape = bench.clients.postgis, bench.clients.gdal, table.plan.shape
+    order = ExportOrder(
+        bench.schema,
+        table.table,
+        table.name,
+        shape,
+        output_format,
+        path,
+        as_text=columns_as_text(postgis, bench.schema, table.table, shape),
+    )
+    names = export_table(postgis, gdal, order)
+    holds = read_back(gdal, order)
+    columns = expected_columns(postgis, order, table.facts.hop)
+    expected = table.facts.hop.model_copy(update={"columns": columns})
+    require_same(table, f"written as {output_format}", table.columns, expected, holds)
+    file = DumpedFile(output_format, path, holds, path.stat().st_size)
+    return file, layer_warnings(table, order, names, columns)
 
 
 def _holding_format(table: TransformedRows, wanted: str) -> tuple[str, str]:
@@ -321,27 +303,3 @@ def _holding_format(table: TransformedRows, wanted: str) -> tuple[str, str]:
     if wanted == "flatgeobuf" and missing:
         return "gpkg", f"{missing} of its rows have no or an empty geometry"
     return wanted, ""
-
-
-def _format_warnings(table: TransformedRows, name: str, names: list[str]) -> list[Warn]:
-    columns = table.plan.columns
-    renamed = [
-        f"{column.name!r} is {published!r}"
-        for column, published in zip(columns, names, strict=True)
-        if column.name != published
-    ]
-    geometry = table.plan.geometry
-    said = [("output.column_renamed", renamed)]
-    if name in OUTPUT_DRIVERS:
-        as_text = [c.name for c in columns if c.type.endswith("[]") or c.type == "time"]
-        said.append(("output.column_as_text", as_text))
-    if name == "flatgeobuf":
-        dates = [c.name for c in columns if c.type == "date"]
-        said.append(("output.date_as_datetime", dates))
-    if name == "geoparquet" and geometry and geometry.has_m:
-        said.append(("output.m_dropped", ["the geometry's M values"]))
-    return [
-        Warn(code=code, message=f"Table {table.name!r} as {name}: {', '.join(what)}.")
-        for code, what in said
-        if what
-    ]
