@@ -141,20 +141,3 @@ def invalid_places(
             )
         )
     ]
-
-
-def duplicate_keys(
-    postgis: PostGIS, schema: str, table: str, positions: tuple[int, ...], *, limit: int = 5
-) -> tuple[int, list[str]]:
-    """Return how many rows break a key (NULL or not unique), and the first keys that do."""
-    names = sql.SQL(", ").join(sql.Identifier(column_name(n)) for n in positions)
-    has_null = sql.SQL(" OR ").join(
-        sql.SQL("{} IS NULL").format(sql.Identifier(column_name(n))) for n in positions
-    )
-    groups = postgis.run(
-        sql.SQL(
-            "SELECT concat_ws(', ', {0}), sum(count(*)) OVER () FROM {1} "
-            "GROUP BY {0} HAVING count(*) > 1 OR bool_or({2}) ORDER BY count(*) DESC LIMIT {3}"
-        ).format(names, sql.Identifier(schema, table), has_null, sql.Literal(limit))
-    )
-    return (int(groups[0][1]) if groups else 0), [str(group[0]) for group in groups]

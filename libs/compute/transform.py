@@ -84,6 +84,19 @@ def transform_table(postgis: PostGIS, schema: str, order: TransformOrder) -> Non
     postgis.run(sql.SQL("ANALYZE {}").format(sql.Identifier(schema, order.target)))
 
 
+def numbered_rows(schema: str, order: TransformOrder) -> sql.Composable:
+    """Return the rows that `transform_table` appends, as a relation for messages about them.
+
+    Beside the columns of the table it has `__source`, the number of the source from 0, and
+    `__number`, the row there from 1. Nothing is repaired.
+    """
+    selects = [_select(schema, order, number) for number in range(len(order.sources))]
+    return sql.SQL(
+        "(SELECT *, row_number() OVER (PARTITION BY __source ORDER BY __row) AS __number "
+        "FROM ({}) AS appended)"
+    ).format(sql.SQL(" UNION ALL ").join(selects))
+
+
 def _select(schema: str, order: TransformOrder, number: int) -> sql.Composable:
     source = order.sources[number]
     parts: list[sql.Composable] = []

@@ -180,21 +180,36 @@ class ManifestMetadata(_Part):
 
 
 class Contract(_Part):
-    """What the data must be; checked before publishing."""
+    """What the data must be; checked before publishing, for every table of the drop.
 
-    crs: str | None = Field(default=None, description="CRS of the published tables")
+    crs, bbox and geometry_types are promises about tables with geometry: attribute tables beside
+    them are free of them, but a drop without any geometry breaks them. NULL geometries are allowed.
+    """
+
+    crs: str | None = Field(default=None, description="CRS of the published tables with geometry")
     bbox: tuple[float, float, float, float] | None = Field(
-        default=None, description="xmin, ymin, xmax, ymax in the published CRS"
+        default=None,
+        description="xmin, ymin, xmax, ymax in the published CRS that hold every geometry",
     )
-    geometry_types: tuple[GeometryType, ...] | None = None
+    geometry_types: tuple[GeometryType, ...] | None = Field(
+        default=None, description="the only types there may be, with or without Z and M"
+    )
     key: tuple[str, ...] | None = Field(
-        default=None, min_length=1, description="columns that together are unique and not null"
+        default=None,
+        min_length=1,
+        description="columns that together are unique and not null, in every table",
     )
     columns: dict[ColumnName, str] | None = Field(
-        default=None, description="column name -> type as `spatial-etl show` names it"
+        default=None,
+        description="column name -> type as `spatial-etl show` names it, in every table; columns "
+        "that are not named here are allowed",
     )
-    min_rows: int | None = Field(default=None, ge=0, lt=2**63)
-    max_rows: int | None = Field(default=None, ge=0, lt=2**63)
+    min_rows: int | None = Field(
+        default=None, ge=0, lt=2**63, description="least number of rows of every table"
+    )
+    max_rows: int | None = Field(
+        default=None, ge=0, lt=2**63, description="largest number of rows of every table"
+    )
 
 
 class JoinInput(_Part):

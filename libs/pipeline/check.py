@@ -25,7 +25,7 @@ def check(bench: Workbench, transformed: Transformed) -> Checked:
         made, said = kind.check(bench, table)
         checks += made
         warnings += said
-    checks += check_contract(bench, transformed)
+    checks += check_contract(bench, kind, transformed)
     return Checked(transformed, checks, tuple(warnings))
 
 

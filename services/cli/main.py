@@ -19,6 +19,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "datasets": ("services.cli.catalog", "List published datasets, each with its newest version."),
     "show": ("services.cli.catalog", "Describe a dataset version: tables, files, inputs."),
     "download": ("services.cli.download", "Download the files of a dataset version into DIR."),
+    "contract": (
+        "services.cli.contract",
+        "Print a contract that a dataset version keeps, for the next manifest.",
+    ),
     "schema": ("services.cli.schema", "Print the JSON Schema of a manifest."),
     "doctor": ("services.cli.doctor", "Check every service and say what to do about it."),
 }

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar, Generic
 
+from libs.compute.offenders import Rows
 from libs.models.version import Kind as KindName
 from libs.models.version import Output, TableVersion, Warn
 from libs.pipeline.state import DumpedFile, DumpedTable, Fetched, Loaded, LoadedT, TransformedT
@@ -28,6 +29,10 @@ class Kind(ABC, Generic[LoadedT, TransformedT]):
         self, bench: Workbench, loaded: Loaded, table: LoadedT, number: int
     ) -> tuple[TransformedT, list[Warn]]:
         """Return table `number` as it will be published, measured."""
+
+    def rows(self, bench: Workbench, table: TransformedT) -> Rows | None:  # noqa: ARG002
+        """Return the rows of a table, for questions about them; None where it has none."""
+        return None
 
     @abstractmethod
     def check(self, bench: Workbench, table: TransformedT) -> tuple[int, list[Warn]]:

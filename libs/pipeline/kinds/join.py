@@ -4,10 +4,13 @@ What belongs here: what a join makes of its sides, and when their meeting is ref
 the statements (`libs.compute.joining`), the rest of a table's way (`libs.pipeline.kinds.tables`).
 """
 
+from psycopg2 import sql
+
 from libs.compute import joining
 from libs.compute.export_names import distinct_names
 from libs.compute.loading import LoadOrder, load_batches
 from libs.compute.measure import measure_table
+from libs.compute.offenders import Rows
 from libs.compute.srid import ensure_srid
 from libs.compute.tables import GeometryPlan, TableShape
 from libs.fidelity.tally import TableTally
@@ -101,6 +104,12 @@ class JoinKind(TableKind):
             pairs=pairs,
         )
         return joined, _statistics_warnings(joined)
+
+    def rows(self, bench: Workbench, table: TransformedRows) -> Rows:
+        """Return the rows of a join, numbered as they will be published."""
+        joined = sql.Identifier(bench.schema, table.table)
+        numbered = sql.SQL("(SELECT *, 0 AS __source, row_number() OVER () AS __number FROM {})")
+        return Rows(table=joined, numbered=numbered.format(joined))
 
     def check(self, _bench: Workbench, table: TransformedRows) -> tuple[int, list[Warn]]:
         """Compare the rows of both sides, and those of the join with what the pairs make."""

@@ -6,8 +6,11 @@ does not: how its rows got there (`vector` and its siblings).
 
 from pathlib import Path
 
+from psycopg2 import sql
+
 from libs.compute.geoparquet import ParquetOrder, read_parquet, write_parquet
 from libs.compute.measure import invalid_places, is_finite, measure_table
+from libs.compute.offenders import Rows
 from libs.compute.ogr_export import (
     ExportOrder,
     columns_as_text,
@@ -16,7 +19,12 @@ from libs.compute.ogr_export import (
     read_back,
 )
 from libs.compute.srid import ensure_srid
-from libs.compute.transform import TransformOrder, TransformSource, transform_table
+from libs.compute.transform import (
+    TransformOrder,
+    TransformSource,
+    numbered_rows,
+    transform_table,
+)
 from libs.models.errors import FidelityError, SourceError
 from libs.models.fidelity import HopFacts, Hops
 from libs.models.version import (
@@ -67,18 +75,7 @@ class TableKind(Kind[LoadedRows, TransformedRows]):
     ) -> tuple[TransformedRows, list[Warn]]:
         """Run the one fused statement of a table and measure what it made."""
         postgis, plan, name = bench.clients.postgis, table.plan, f"out_{number}"
-        order = TransformOrder(
-            target=name,
-            target_srid=ensure_srid(postgis, plan.crs) if plan.crs else 0,
-            shape=plan.shape,
-            sources=tuple(
-                _transform_source(bench, table, source, raw, facts)
-                for source, raw, facts in zip(
-                    plan.sources, table.raw_tables, table.loaded, strict=True
-                )
-            ),
-            repair=loaded.intake.manifest.options.repair,
-        )
+        order = _order(bench, table, name, repair=loaded.intake.manifest.options.repair)
         reprojection = None
         if plan.crs:
             reprojection = Reprojection(table, order.sources, plan.crs, order.target_srid)
@@ -107,6 +104,14 @@ class TableKind(Kind[LoadedRows, TransformedRows]):
             is_repaired=order.repair,
         )
         return transformed, warnings
+
+    def rows(self, bench: Workbench, table: TransformedRows) -> Rows:
+        """Return the rows of a table, numbered as they stand in their sources."""
+        return Rows(
+            table=sql.Identifier(bench.schema, table.table),
+            numbered=numbered_rows(bench.schema, _order(bench, table.loaded, table.table)),
+            sources=tuple((source.file, source.layer_name) for source in table.plan.sources),
+        )
 
     def check(self, bench: Workbench, table: TransformedRows) -> tuple[int, list[Warn]]:
         """Compare what was read with what was loaded, and that with what it was made into."""
@@ -179,6 +184,22 @@ class TableKind(Kind[LoadedRows, TransformedRows]):
             ),
             outputs=outputs,
         )
+
+
+def _order(
+    bench: Workbench, table: LoadedRows, target: str, *, repair: bool = False
+) -> TransformOrder:
+    plan = table.plan
+    return TransformOrder(
+        target=target,
+        target_srid=ensure_srid(bench.clients.postgis, plan.crs) if plan.crs else 0,
+        shape=plan.shape,
+        sources=tuple(
+            _transform_source(bench, table, source, raw, facts)
+            for source, raw, facts in zip(plan.sources, table.raw_tables, table.loaded, strict=True)
+        ),
+        repair=repair,
+    )
 
 
 def _transform_source(
