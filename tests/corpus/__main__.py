@@ -1,6 +1,7 @@
-"""`make corpus`: every file of a folder through the service, a table of answers, 1 on any defect.
+"""`make corpus` and `make fuzz`: files through the service, a table of answers, 1 on any defect.
 
-Without a folder the odd files are made and their expected answers are checked too.
+The files are those of folders; without one, the odd files are made and the answers they are owed
+are checked too; with `--fuzz`, sound files are damaged at random.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from pathlib import Path
 from tests.corpus.comparer import Comparer
 from tests.corpus.drops import Drop, find_drops
 from tests.corpus.feeding import Answer, feed
+from tests.corpus.mutations import mutated_drops
 from tests.corpus.odd_files.case import Expectation
 from tests.corpus.results import line_of, save, totals
 from tests.corpus.service import Service, phases_alone, running_stack, whole_stack
@@ -57,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
 def _drops(
     options: argparse.Namespace, scratch: Path
 ) -> tuple[Iterable[Drop], dict[str, Expectation]]:
+    if options.fuzz:
+        drops = mutated_drops(scratch, options.fuzz, options.seed)
+        return (drop for drop in drops if _is_wanted(drop.label, options.only)), {}
     if options.folders:
         found = [drop for folder in options.folders for drop in find_drops(folder, scratch)]
         return [drop for drop in found if _is_wanted(drop.label, options.only)], {}
@@ -86,13 +91,19 @@ def _results(
     without_crs: list[Drop] = []
     try:
         for answer in _feed(service, drops, options):
-            if answer.reason.get("code") == "crs.missing" and options.retry_without_crs:
+            if _is_to_be_retried(answer, options):
                 without_crs.append(answer.drop.with_crs(options.retry_without_crs))
-            yield _said(judge(service, comparer, answer, expectations.get(answer.drop.label)))
+            result = judge(service, comparer, answer, expectations.get(answer.drop.label))
+            yield _said(result.of_a_broken_file() if options.fuzz else result)
         for answer in _feed(service, without_crs, options):
             yield _said(judge(service, comparer, answer))
     finally:
         comparer.close()
+
+
+def _is_to_be_retried(answer: Answer, options: argparse.Namespace) -> bool:
+    is_wanted = bool(options.folders and options.retry_without_crs)
+    return is_wanted and answer.reason.get("code") == "crs.missing"
 
 
 def _feed(service: Service, drops: Iterable[Drop], options: argparse.Namespace) -> Iterator[Answer]:

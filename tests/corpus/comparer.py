@@ -104,9 +104,8 @@ def verdict_of(order: TableOrder) -> Verdict:
         word, details = "not compared", [str(err)]
     else:
         details = []
-        found += differences(
-            sources, without_nulls(published) if order.is_csv else published, order.crs
-        )
+        table = without_nulls(published) if order.is_csv else published
+        found += differences(sources, table, order.crs, order.cells)
     silent = unexplained(found, order.warnings)
     return Verdict("differs", [str(item) for item in silent]) if silent else Verdict(word, details)
 

@@ -5,7 +5,7 @@ not: reading them (`independent`), running this apart from the corpus (`comparer
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -61,8 +61,13 @@ def unexplained(differences: Iterable[Difference], warnings: Iterable[str]) -> l
     return [difference for difference in differences if difference.what not in excused]
 
 
-def differences(sources: list[Content], published: Content, crs: str | None) -> list[Difference]:
-    """Compare sources, appended, with their table; `crs` is what the manifest declares."""
+def differences(
+    sources: list[Content], published: Content, crs: str | None, known: Collection[str] = ()
+) -> list[Difference]:
+    """Compare sources, appended, with their table; `crs` is what the manifest declares.
+
+    Columns that are `known` are left to `cell_differences`: the reader may be wrong about them.
+    """
     rows = sum(source.rows for source in sources)
     found = []
     if rows != published.rows:
@@ -71,7 +76,7 @@ def differences(sources: list[Content], published: Content, crs: str | None) -> 
         return found
     found += _names(sources[0], published)
     if not found and rows <= MAX_COMPARED_ROWS:
-        found += _values(sources, published)
+        found += _values(sources, published, known)
     return found + _geometries(sources, published, crs)
 
 
@@ -83,11 +88,13 @@ def _names(source: Content, published: Content) -> list[Difference]:
     return [Difference("names", f"{missing[:8]} are missing, {added[:8]} were added"[:400])]
 
 
-def _values(sources: list[Content], published: Content) -> list[Difference]:
+def _values(sources: list[Content], published: Content, known: Collection[str]) -> list[Difference]:
     """Compare columns as multisets, then whole rows, so that no row took another's value."""
     found = []
     left_columns, right_columns = [], []
     for position, name in enumerate(published.names):
+        if name in known:
+            continue
         ours = [source.names.index(name) for source in sources]
         if published.names.count(name) > 1:
             ours = [position] * len(sources)
@@ -220,12 +227,15 @@ def _places(
         _transformed(item.shapes, source, published.crs)
         for item, source in zip(before, crs, strict=True)
     ]
-    wanted = shapely.total_bounds(np.concatenate(moved)) if moved else np.full(4, np.nan)
-    extent = shapely.total_bounds(after.shapes)
+    wanted, extent = _bounds(np.concatenate(moved)), _bounds(after.shapes)
     close = np.isclose(wanted, extent, rtol=RELATIVE_TOLERANCE, atol=1e-9, equal_nan=True)
     if close.all():
         return []
     return [Difference("extent", f"{wanted.tolist()} became {extent.tolist()}")]
+
+
+def _bounds(shapes: Any) -> Any:
+    return shapely.total_bounds(shapes) if len(shapes) else np.full(4, np.nan)
 
 
 def _transformed(shapes: Any, source: CRS, target: CRS) -> Any:

@@ -6,6 +6,7 @@ What belongs here: rows, geometries and values made comparable. What does not: r
 
 import json
 import math
+import struct
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
@@ -16,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
+CURVES = range(8, 13)
 NAIVE, INSTANT = "time without zone", "instant"
 
 
@@ -116,8 +118,9 @@ class Geometries:
 
 
 def geometries_of(wkb: list[bytes | None]) -> Geometries:
-    """Take geometries apart; what GEOS cannot read is counted as unread."""
-    shapes = shapely.from_wkb(np.array(wkb, dtype=object), on_invalid="ignore")
+    """Take geometries apart; what GEOS does not take is counted as unread."""
+    linear = [None if value is None or is_curved(value) else value for value in wkb]
+    shapes = shapely.from_wkb(np.array(linear, dtype=object), on_invalid="ignore")
     present = [shape for shape in shapes if shape is not None]
     nulls = sum(value is None for value in wkb)
     return Geometries(
@@ -127,6 +130,12 @@ def geometries_of(wkb: list[bytes | None]) -> Geometries:
         shapes=np.array(present, dtype=object),
         unread=len(wkb) - nulls - len(present),
     )
+
+
+def is_curved(wkb: bytes) -> bool:
+    """Return whether WKB begins with the type of a curve: 8 to 12, 1000 more a dimension."""
+    (number,) = struct.unpack_from("<I" if wkb[0] else ">I", wkb, 1)
+    return (number & 0x0FFFFFFF) % 1000 in CURVES
 
 
 def coordinates_of(shapes: Any, *, with_z: bool) -> Counter[bytes]:

@@ -62,8 +62,13 @@ def feed(
         time.sleep(POLL_S)
 
 
+def put_files(user: LandingUser, name: str, drop: Drop) -> dict[str, str]:
+    """Upload the files of a drop; return where each lies here by its path in a manifest."""
+    return {user.put(f"uploads/{name}/{drop.key(file)}", file): str(file) for file in drop.files}
+
+
 def _put(user: LandingUser, name: str, drop: Drop) -> _Waiting:
-    paths = {user.put(f"uploads/{name}/{drop.key(file)}", file): str(file) for file in drop.files}
+    paths = put_files(user, name, drop)
     user.drop(name, drop.manifest(name, list(paths)))
     return _Waiting(drop, paths, time.monotonic())
 

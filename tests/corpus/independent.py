@@ -94,9 +94,6 @@ def _read_with_gdal(path: Path, layer: str, encoding: str | None) -> Content:
     if meta["geometry_type"] is None or geometry not in table.column_names:
         geometry = None
     crs = CRS.from_user_input(meta["crs"]) if meta["crs"] else None
-    fid = meta.get("fid_column")
-    if fid and fid in table.column_names:
-        table = table.drop_columns([fid])
     return content_of(table, geometry, crs)
 
 

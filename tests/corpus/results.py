@@ -20,9 +20,9 @@ def line_of(result: Result) -> str:
     rows = "" if result.rows_out is None else f"{result.rows_in} > {result.rows_out}"
     columns = (
         f"{_shortened(result.file):{WIDTH}} {result.answer:10} {result.code:30} {rows:>15} "
-        f"{result.seconds:6.1f} {result.compared:13} {' '.join(result.warnings)}"
+        f"{result.seconds:6.1f} {result.compared:16} {' '.join(result.warnings)}"
     )
-    below = [*result.details] if result.compared in ("differs", "not compared") else []
+    below = [*result.details]
     below += [result.expectation] if result.expectation.startswith("unmet") else []
     below += [result.message] if result.answer != "published" and result.message else []
     return "\n".join([columns.rstrip(), *(f"      {text}" for text in below)])

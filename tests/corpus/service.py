@@ -23,20 +23,16 @@ CHILD_TIMEOUT_S = 60
 
 @dataclass(frozen=True)
 class Service:
-    """A running service, as a user with an S3 client sees it."""
+    """A running service, as a user with an S3 client sees it: its buckets."""
 
     client: Minio
-    env: dict[str, str]
+    landing: str
+    lake: str
 
     @property
     def user(self) -> LandingUser:
         """A user of its landing zone."""
-        return LandingUser(self.client, self.env["MINIO_LANDING_BUCKET"])
-
-    @property
-    def lake(self) -> str:
-        """Name of its lake's bucket."""
-        return self.env["MINIO_LAKE_BUCKET"]
+        return LandingUser(self.client, self.landing)
 
 
 @contextmanager
@@ -81,4 +77,4 @@ def _service(env: dict[str, str]) -> Service:
         secure=env["MINIO_SECURE"] == "true",
         region=env["MINIO_REGION"],
     )
-    return Service(client, env)
+    return Service(client, env["MINIO_LANDING_BUCKET"], env["MINIO_LAKE_BUCKET"])
