@@ -90,7 +90,7 @@ def _as_text(value: bytes) -> str:
 def verdict_of(order: TableOrder) -> Verdict:
     """Read both sides and compare them."""
     from tests.corpus.comparison import cell_differences, differences, unexplained
-    from tests.corpus.content import without_nulls
+    from tests.corpus.content import as_text_table
     from tests.corpus.independent import NotReadError, read_published
 
     if order.format == "cog":
@@ -104,7 +104,7 @@ def verdict_of(order: TableOrder) -> Verdict:
         word, details = "not compared", [str(err)]
     else:
         details = []
-        table = without_nulls(published) if order.is_csv else published
+        table = as_text_table(published) if order.is_csv else published
         found += differences(sources, table, order.crs, order.cells)
     silent = unexplained(found, order.warnings)
     return Verdict("differs", [str(item) for item in silent]) if silent else Verdict(word, details)

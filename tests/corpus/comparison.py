@@ -27,6 +27,7 @@ from tests.corpus.content import (
 )
 
 RELATIVE_TOLERANCE = 1e-9
+DBASE_TRUTHS = {"T": 1, "t": 1, "Y": 1, "y": 1, "F": 0, "f": 0, "N": 0, "n": 0, "?": None}
 MAX_COMPARED_ROWS = 200_000
 
 EXCUSES: dict[str, frozenset[str]] = {
@@ -151,12 +152,13 @@ def _aligned(left: list[Any], right: list[Any]) -> tuple[list[Any], list[Any], b
     if any(isinstance(value, str) and value[:1] in "[{" for value in right if value):
         return [json_or_text(v) for v in left], [json_or_text(v) for v in right], False
     if any(isinstance(value, bool) for value in (*left, *right)):
-        return [_number(v) for v in left], [_number(v) for v in right], False
+        return [_truth(v) for v in left], [_truth(v) for v in right], False
     return left, right, False
 
 
-def _number(value: Any) -> Any:
-    return int(value) if isinstance(value, bool) else value
+def _truth(value: Any) -> Any:
+    """Return 1, 0 or None for a truth, as dBASE's letters or as a number."""
+    return DBASE_TRUTHS.get(value, value) if isinstance(value, str) else value and int(value)
 
 
 def _geometries(
@@ -216,7 +218,7 @@ def _places(
     crs = [CRS.from_user_input(declared) if declared else source.crs for source in sources]
     if any(item is None for item in crs) or published.crs is None:
         return []
-    with_z = bool(shapely.has_z(after.shapes).any())
+    with_z = all(shapely.has_z(item.shapes).all() for item in before)
     if all(item.equals(published.crs, ignore_axis_order=True) for item in crs):
         shapes = (coordinates_of(item.shapes, with_z=with_z) for item in before)
         lost = sum(shapes, Counter()) - coordinates_of(after.shapes, with_z=with_z)

@@ -45,10 +45,10 @@ def content_of(table: pa.Table, geometry: str | None, crs: Any) -> Content:
     )
 
 
-def without_nulls(content: Content) -> Content:
-    """Return the content with empty text in place of NULL, as Python's csv reader gives it."""
+def as_text_table(content: Content) -> Content:
+    """Return the content as Python's csv reader sees it: no NULL, and no geometry."""
     columns = tuple(["" if v is None else v for v in column] for column in content.columns)
-    return replace(content, columns=columns)
+    return replace(content, columns=columns, geometry=None)
 
 
 def wkb_of(column: pa.ChunkedArray) -> list[bytes | None]:

@@ -139,7 +139,7 @@ def geopackage_trigger(folder: Path) -> Path:
     )
 
 
-@case(rejected("source.*"))
+@case(published_or_rejected("source.*"))
 def geopackage_table_name_injection(folder: Path) -> Path:
     return edit_database(
         sample(folder / "roads.gpkg"),
