@@ -66,6 +66,7 @@ def judge(
     tables = receipt.get("tables", [])
     warnings = tuple(warning["code"] for warning in receipt.get("warnings", []))
     is_published = answer.status == "published"
+    rows_read = [source["rows"] for table in tables for source in table["sources"]]
     cells = expectation.cells if expectation else {}
     verdict = _compare(service, comparer, answer, cells) if is_published else Verdict("-", [])
     rows_out = sum(table["rows"] for table in tables) if is_published else None
@@ -73,7 +74,7 @@ def judge(
         file=answer.drop.label,
         answer=answer.status,
         code=answer.reason.get("code", ""),
-        rows_in=sum(table["hops"]["read"] for table in tables) if is_published else None,
+        rows_in=sum(rows_read) if is_published else None,
         rows_out=rows_out,
         seconds=round(answer.seconds, 1),
         warnings=tuple(dict.fromkeys(warnings)),

@@ -37,7 +37,7 @@ for _suffix, _body in BODIES.items():
         register(
             f"entity-{_name}-{_suffix}",
             _write,
-            rejected("source.*"),
+            rejected("source.*") if _name == "bomb" else published_or_rejected("source.*"),
             is_lean=_suffix in ("kml", "gml"),
         )
 
