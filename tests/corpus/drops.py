@@ -15,10 +15,22 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from libs.spatial_utils.drivers import RASTER_DRIVERS, raster_companion, shapefile_stem
+from libs.spatial_utils.drivers import RASTER_DRIVERS, raster_companion
 from tests.support import make_manifest
 
 PARTS_OF = {
+    ".shp": (
+        ".shx",
+        ".dbf",
+        ".prj",
+        ".cpg",
+        ".qpj",
+        ".qix",
+        ".sbn",
+        ".sbx",
+        ".cst",
+        ".shp.xml",
+    ),
     ".tab": (".dat", ".map", ".id", ".ind"),
     ".mif": (".mid",),
     ".gml": (".xsd", ".gfs"),
@@ -98,13 +110,12 @@ def _groups(files: list[Path]) -> Iterator[tuple[Path, ...]]:
 
 def _is_part(path: Path, main: Path, files: list[Path]) -> bool:
     suffix = main.suffix.lower()
-    if suffix == ".shp":
-        return path.suffix.lower() != ".shp" and shapefile_stem(path.name) == main.stem
     if suffix in RASTER_SUFFIXES:
         companion = raster_companion(path.name)
         stems = {main.name, main.stem}
         return companion is not None and companion[0] in stems and not _is_shared(path, files)
-    return path.stem == main.stem and path.suffix.lower() in PARTS_OF.get(suffix, ())
+    rest = path.name[len(main.stem) :].lower()
+    return path.name.startswith(main.stem) and rest in PARTS_OF.get(suffix, ())
 
 
 def _is_shared(path: Path, files: list[Path]) -> bool:
