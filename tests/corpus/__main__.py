@@ -45,7 +45,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--runs", type=int, default=2, help="runs that work at once")
     parser.add_argument("--timeout", type=float, default=300, help="seconds to wait for an answer")
     parser.add_argument(
-        "--retry-without-crs", metavar="CRS", help="declared for files that lack it"
+        "--retry-without-crs",
+        nargs="?",
+        const="EPSG:4326",
+        metavar="CRS",
+        help="drop the files of folders that lack a CRS again, with this one declared",
     )
     parser.add_argument("--fuzz", type=int, metavar="N", help="feed N mutated files")
     parser.add_argument("--seed", type=int, default=1, help="of the mutations")
