@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo up down status test check fix bench
+.PHONY: help bootstrap demo up down status test check fix bench corpus fuzz
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
@@ -36,3 +36,9 @@ fix: bootstrap ## correct what the linter and the formatter can
 
 bench: bootstrap ## measure the pipeline against its last numbers
 	@$(PYTHON) -m tests.benchmarks
+
+corpus: bootstrap ## drop every file of DIR, or the odd files, and compare what is published
+	@$(PYTHON) -m tests.corpus $(DIR) --retry-without-crs $(ARGS)
+
+fuzz: bootstrap ## drop N damaged files (500), the same ones for the same SEED
+	@$(PYTHON) -m tests.corpus --fuzz $(or $(N),500) --seed $(or $(SEED),1) $(ARGS)

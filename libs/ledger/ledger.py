@@ -64,10 +64,14 @@ class Ledger:
         return self.find({"status": {"$in": list(statuses)}}, limit=limit)
 
     def claimed_deliveries(self) -> set[tuple[str, str]]:
-        """Return (key, etag) of the manifests whose drops are being worked on."""
-        statuses = [status for status in ACTIVE_STATUSES if status != "waiting"]
+        """Return (key, etag) of the manifests whose drops are being worked on or being answered.
+
+        An answer stands in the ledger before its manifest has moved away: until it has, the
+        manifest is no new one.
+        """
+        query: Document = {"status": {"$ne": "waiting"}, "is_settled": False}
         with translated("list claimed manifests"):
-            found = self.database.manifests.find({"status": {"$in": statuses}}, {"delivery": 1})
+            found = self.database.manifests.find(query, {"delivery": 1})
             return {(doc["delivery"]["key"], doc["delivery"]["etag"]) for doc in found}
 
     def forget_waiting(self, delivery: Delivery, *, except_id: str | None = None) -> None:

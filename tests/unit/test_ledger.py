@@ -68,12 +68,14 @@ def test_drops_come_in_order_of_arrival(ledger: Ledger, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("status", [*ACTIVE_STATUSES, *FINAL_STATUSES])
-def test_a_manifest_is_claimed_while_its_drop_is_worked_on(ledger: Ledger, status: str) -> None:
+def test_a_manifest_is_claimed_until_it_was_answered_and_moved(ledger: Ledger, status: str) -> None:
     ledger.insert(drop(status=status))
-    is_claimed = status in {"received", "queued", "running", "publishing"}
+    is_claimed = status != "waiting"
     assert ledger.claimed_deliveries() == (
         {("manifests/roads.json", "m1")} if is_claimed else set()
     )
+    ledger.mark_settled(drop().id, drop().delivery)
+    assert ledger.claimed_deliveries() == set()
 
 
 def test_an_attempt_is_opened_by_one_of_two(ledger: Ledger) -> None:

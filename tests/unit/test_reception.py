@@ -6,6 +6,7 @@ import pytest
 
 from libs.models.manifest import MAX_MANIFEST_BYTES, Manifest
 from libs.pipeline import reception as reception_module
+from libs.pipeline.answer import receipt_of
 from libs.storage.landing import LandingZone
 from tests.unit.conftest import Reception
 from tests.unit.examples import BUCKET, ROADS, document
@@ -50,6 +51,30 @@ def test_a_published_drop_is_answered_and_archived(dropped: Reception) -> None:
     assert dropped.names("archive/") == ["roads.json"]
     assert dropped.waiting_manifests() == []
     assert dropped.look() == []
+
+
+def test_a_drop_that_is_answered_during_a_look_keeps_its_answer(
+    dropped: Reception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = dropped.order()
+    dropped.commit(order)
+    listed = LandingZone.list_manifests
+
+    def answered_meanwhile(landing: LandingZone) -> Any:
+        items = listed(landing)
+        drop = dropped.clients.ledger.get(order.drop_id)
+        version = dropped.clients.catalog.version_of_drop(order.drop_id)
+        receipt = receipt_of(dropped.clients, drop, "published", version=version)
+        dropped.clients.ledger.answer(receipt, attempt=1)
+        return items
+
+    with monkeypatch.context() as during:
+        during.setattr(LandingZone, "list_manifests", answered_meanwhile)
+        assert dropped.look() == []
+    assert dropped.look() == []
+
+    assert dropped.receipt("roads.json").status == "published"
+    assert dropped.waiting_manifests() == []
 
 
 def test_the_same_drop_under_a_second_name_is_answered_without_a_run(dropped: Reception) -> None:

@@ -1,0 +1,140 @@
+"""Read a source by other means than the service: pyogrio's own GDAL, pyarrow, Python's csv.
+
+What belongs here: one function a family of formats, all returning `Content`. What does not:
+comparing (`comparison`).
+"""
+
+import csv
+import gzip
+import io
+import json
+import shutil
+import tarfile
+import zipfile
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow.parquet as pq
+import pyogrio
+from pyproj import CRS
+
+from tests.corpus.content import Content, content_of
+
+MAX_CSV_FIELD = 2**31 - 1
+
+
+class NotReadError(Exception):
+    """The independent reader cannot read this source: there is nothing to compare with."""
+
+
+def read_source(path: Path, layer: str, scratch: Path, *, encoding: str | None = None) -> Content:
+    """Return what a layer of `path` holds; `path` may go on inside an archive after `!/`."""
+    path = _unpacked(path, scratch)
+    try:
+        if path.suffix.lower() in (".parquet", ".geoparquet"):
+            return _read_parquet(path)
+        return _read_with_gdal(path, layer, encoding)
+    except NotReadError:
+        raise
+    except Exception as err:
+        raise NotReadError(f"{type(err).__name__}: {err}"[:300]) from err
+
+
+def read_published(path: Path) -> Content:
+    """Return what a published GeoParquet or Parquet file holds, without its bounding boxes."""
+    table = pq.read_table(path)
+    geo = json.loads((table.schema.metadata or {}).get(b"geo", b"{}"))
+    geometry = geo.get("primary_column")
+    if geometry is None:
+        return content_of(table, None, None)
+    column = geo["columns"][geometry]
+    covering = column.get("covering", {}).get("bbox", {}).get("xmin", [None])[0]
+    if covering:
+        table = table.drop_columns([covering])
+    crs = CRS.from_json_dict(column["crs"]) if column.get("crs") else None
+    return content_of(table, geometry, crs)
+
+
+def read_csv(path: Path, delimiter: str | None, encoding: str | None) -> Content:
+    """Return a CSV's cells as text; Python's reader cannot tell an empty cell from NULL."""
+    csv.field_size_limit(MAX_CSV_FIELD)
+    try:
+        text = path.read_bytes().decode(encoding or "utf-8-sig")
+        dialect = csv.Sniffer().sniff(text[:10_000], delimiter or ",;\t|")
+        header, *rows = csv.reader(io.StringIO(text, newline=""), dialect.delimiter and dialect)
+    except (UnicodeDecodeError, LookupError, csv.Error, ValueError) as err:
+        raise NotReadError(str(err)) from err
+    rows = [row for row in rows if row]
+    if any(len(row) != len(header) for row in rows):
+        raise NotReadError("rows of different lengths")
+    columns = tuple([row[n] for row in rows] for n in range(len(header)))
+    return Content(tuple(header), columns, None, None, len(rows))
+
+
+def _read_parquet(path: Path) -> Content:
+    table = pq.read_table(path)
+    geo = json.loads((table.schema.metadata or {}).get(b"geo", b"{}"))
+    geometry = geo.get("primary_column")
+    if geometry is None:
+        return content_of(table, None, None)
+    if geo["columns"][geometry].get("encoding") != "WKB":
+        raise NotReadError("a GeoParquet whose geometries are not WKB")
+    crs = geo["columns"][geometry].get("crs", "OGC:CRS84")
+    return content_of(table, geometry, CRS.from_user_input(crs) if crs else None)
+
+
+def _read_with_gdal(path: Path, layer: str, encoding: str | None) -> Content:
+    layers = [str(name) for name in pyogrio.list_layers(path)[:, 0]]
+    if layer not in layers and len(layers) > 1:
+        raise NotReadError(f"layer {layer!r} is not among {layers}"[:300])
+    name = layer if layer in layers else layers[0]
+    options: dict[str, Any] = {"encoding": encoding} if encoding else {}
+    meta, table = pyogrio.raw.read_arrow(path, layer=name, datetime_as_string=True, **options)
+    geometry = meta["geometry_name"] or "wkb_geometry"
+    if meta["geometry_type"] is None or geometry not in table.column_names:
+        geometry = None
+    crs = CRS.from_user_input(meta["crs"]) if meta["crs"] else None
+    return content_of(table, geometry, crs)
+
+
+def _unpacked(path: Path, scratch: Path) -> Path:
+    """Return the file itself, taken out of its archive where the path goes on inside one."""
+    outer, found, member = str(path).partition("!/")
+    archive = Path(outer)
+    if not found:
+        return _inflated(archive, scratch)
+    folder = scratch / "unpacked"
+    if not folder.exists():
+        _extract(archive, folder)
+    return folder.joinpath(*PurePosixPath(member.replace("!/", "/")).parts)
+
+
+def _inflated(path: Path, scratch: Path) -> Path:
+    if path.suffix.lower() != ".gz" or tarfile.is_tarfile(path):
+        return path
+    target = scratch / path.stem
+    with gzip.open(path) as packed, target.open("wb") as plain:
+        shutil.copyfileobj(packed, plain)
+    return target
+
+
+def _extract(archive: Path, folder: Path) -> None:
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as source:
+                for info in source.infolist():
+                    name = info.filename.replace("\\", "/")
+                    if not name.endswith("/"):
+                        _write(folder / name, source.read(info))
+            return
+        with tarfile.open(archive) as source:
+            for item in source:
+                if (packed := source.extractfile(item)) is not None:
+                    _write(folder / item.name, packed.read())
+    except (zipfile.BadZipFile, tarfile.TarError, OSError, RuntimeError, ValueError) as err:
+        raise NotReadError(f"the archive: {err}") from err
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
