@@ -178,6 +178,6 @@ def read_back(gdal: Gdal, order: ExportOrder) -> HopFacts:
     """Return what the exported file holds, read by GDAL."""
     types = [order.written_type(position) for position in range(len(order.shape.columns))]
     found = gdal.describe(
-        order.path, drivers=[OUTPUT_DRIVERS[order.format]], types=types, file=order.path.name
+        order.path, driver=OUTPUT_DRIVERS[order.format], types=types, file=order.path.name
     )
     return found.layers[0].facts

@@ -1,6 +1,6 @@
 """Describe a vector source as GDAL reads it: a program run in a child process of its own.
 
-Run as `python describe_source.py REQUEST`, a JSON document with `path`, `drivers`, `open_options`,
+Run as `python describe_source.py REQUEST`, a JSON document with `path`, `driver`, `open_options`,
 `types` (of the columns, where they are known better than the format knows them) and `spool` (a
 folder to write the layers to, as Arrow batches); prints one JSON document. It takes GDAL's bindings
 from Debian's packages, so that it reads with the libgdal that ogr2ogr uses.
@@ -8,7 +8,9 @@ from Debian's packages, so that it reads with the libgdal that ogr2ogr uses.
 What belongs here: facts. What does not: whether the facts are acceptable (`libs.pipeline.kinds`).
 """
 
+import collections
 import json
+import re
 import sys
 
 sys.path.append("/usr/lib/python3/dist-packages")
@@ -18,6 +20,7 @@ from osgeo import gdal, ogr, osr
 
 from libs.fidelity.tally import TableTally
 from libs.spatial_utils.column_types import from_ogr
+from libs.spatial_utils.gdal_messages import MessageKinds
 
 BATCH_BYTES = 16 * 1024 * 1024
 MAX_BATCH_ROWS = 65_536
@@ -26,14 +29,25 @@ GEOMETRY = "OGR_GEOMETRY"
 UTC_FLAG_OR_OFFSET = 2
 """From this flag on a DateTime has a zone; 0 is unknown and 1 is local time."""
 
-PROBLEMS = []
+LEFT_OUT = re.compile("gnoring (all|one or more)")
+
+PROBLEMS = collections.defaultdict(MessageKinds)
+"""What GDAL said, by whether it is an error and its number."""
 
 
 def collect_problem(error_class, number, message):
-    """Keep what GDAL says; class 2 is a warning, 3 and above an error."""
-    if error_class >= gdal.CE_Warning:
-        is_error = error_class >= gdal.CE_Failure
-        PROBLEMS.append({"is_error": is_error, "number": number, "message": message})
+    """Keep errors, warnings, and debug messages about what a driver leaves out."""
+    if error_class >= gdal.CE_Warning or LEFT_OUT.search(message):
+        PROBLEMS[error_class >= gdal.CE_Failure, number].add(message)
+
+
+def described_problems():
+    """Return the problems as the answer has them."""
+    return [
+        {"is_error": is_error, "number": number, "message": message}
+        for (is_error, number), kinds in PROBLEMS.items()
+        for message in kinds.said()
+    ]
 
 
 def describe_crs(srs):
@@ -173,35 +187,54 @@ def count_zones(layer, fields):
     return found
 
 
+def open_source(request):
+    """Return the source that `request` names; None where its driver does not know it."""
+    return gdal.OpenEx(
+        request["path"],
+        gdal.OF_VECTOR | gdal.OF_READONLY,
+        allowed_drivers=[request["driver"]],
+        open_options=request["open_options"],
+    )
+
+
+def each_layer(source, request):
+    """Yield the layers of a source, each so that it can be read to its end.
+
+    OSM's layers come out of one stream, and GDAL loses features of a layer that waits for another
+    one: each is read from a source of its own, in which no other layer is of interest.
+    """
+    for position in range(source.GetLayerCount()):
+        own = source
+        if request["driver"] == "OSM":
+            own = open_source(request)
+            own.ExecuteSQL(f"SET interest_layers = {own.GetLayer(position).GetName()}")
+        yield own.GetLayer(position)
+
+
 def main(request):
     """Print the description of the source that `request` names."""
     gdal.PushErrorHandler(collect_problem)
     osr.DontUseExceptions()
-    path = request["path"]
-    source = gdal.OpenEx(
-        path, gdal.OF_VECTOR | gdal.OF_READONLY, allowed_drivers=request["drivers"],
-        open_options=request["open_options"],
-    )  # fmt: skip
-    driver = source.GetDriver().ShortName if source is not None else None
+    source = open_source(request)
     layers = []
     if source is not None:
-        status = gdal.VSIStatL(path)
+        size_bytes = gdal.VSIStatL(request["path"]).size
         layers = [
             describe_layer(
-                source.GetLayer(position),
-                driver,
+                layer,
+                request["driver"],
                 request["types"],
-                status.size,
+                size_bytes,
                 f"{request['spool']}/{position}.arrow" if request["spool"] else None,
             )
-            for position in range(source.GetLayerCount())
+            for position, layer in enumerate(each_layer(source, request))
         ]
     print(  # noqa: T201 - this program's answer
         json.dumps(
             {
-                "driver": driver,
+                "driver": request["driver"] if source is not None else None,
                 "layers": layers,
-                "problems": PROBLEMS,
+                "problems": described_problems(),
             }
         )
     )

@@ -14,13 +14,24 @@ VECTOR_DRIVERS: dict[str, tuple[str, ...]] = {
     "ESRI Shapefile": (".shp", ".dbf"),
     "GeoJSON": (".geojson", ".json"),
     "GeoJSONSeq": (".geojsonl", ".geojsons", ".ndjson"),
+    "TopoJSON": (".topojson",),
+    "ESRIJSON": (".esrijson",),
     "FlatGeobuf": (".fgb",),
     "LIBKML": (".kml",),
     "GML": (".gml",),
     "GPX": (".gpx",),
     "MapInfo File": (".tab", ".mif"),
     "OpenFileGDB": (".gdb",),
+    "DXF": (".dxf",),
+    "OSM": (".pbf", ".osm"),
+    "SQLite": (".sqlite", ".sqlite3", ".db"),
 }
+"""Formats that are read, and the suffixes of their files (of a folder: `.gdb`).
+
+LIBKML and not KML, because the latter drops every ExtendedData and Schema field. No driver that
+stands for a server, a query or a list of other files (PostgreSQL, WFS, VRT), and not CSV: GDAL's
+driver drops surplus fields, and coordinates that it cannot read, without a word.
+"""
 RASTER_DRIVERS: dict[str, tuple[str, ...]] = {
     "GTiff": (".tif", ".tiff"),
     "SRTMHGT": (".hgt",),

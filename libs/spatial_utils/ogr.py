@@ -2,46 +2,40 @@
 
 ogr2ogr's exit code is no proof: every `ERROR n` on stderr counts as a failure.
 
-What belongs here: arguments, environment and errors of GDAL's programs. What does not: limits and
-signals of a child (`libs.spatial_utils.child`), what to load (`libs.compute.loading`).
+What belongs here: arguments and environment of GDAL's programs. What does not: limits and signals
+of a child (`libs.spatial_utils.child`), what its end means (`libs.spatial_utils.gdal_failures`),
+what to load (`libs.compute.loading`).
 """
 
 import json
 import os
 import re
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from libs.models.errors import ComputeError, CrsError, SourceError
-from libs.spatial_utils.child import ChildEnd, Limits, run_child
+from libs.models.errors import ComputeError
+from libs.spatial_utils.child import Limits, run_child
 from libs.spatial_utils.cog import cog_env
 from libs.spatial_utils.drivers import RASTER_DRIVERS, unknown_format
+from libs.spatial_utils.gdal_failures import Failure, not_utf_8, require_readable
+from libs.spatial_utils.gdal_messages import read_messages
 from libs.spatial_utils.layers import Problem, SourceDescription
+from libs.spatial_utils.opening import NOWHERE, driver_config, own_options
 from libs.spatial_utils.rasters import RasterAnswer, RasterDescription
+from libs.spatial_utils.references import DatabaseSchema, require_self_contained
 
 DESCRIBE_PROGRAM = Path(__file__).with_name("describe_source.py")
+LIST_SQLITE_PROGRAM = Path(__file__).with_name("list_sqlite.py")
 DESCRIBE_RASTER_PROGRAM = Path(__file__).with_name("describe_raster.py")
 DESCRIBE_PYTHON = sys.executable
 GDAL_PYTHON = "/usr/bin/python3"
-MAX_MESSAGE = 600
-NOT_EXECUTABLE = 127
 
-_ERROR_LINE = re.compile(r"^(?:ERROR \d+|FATAL|FAILURE):.*(?:\n(?!ERROR|Warning|FAILURE).+)?", re.M)
-_WARNING_LINE = re.compile(r"^Warning \d+: (.*)", re.M)
 _FORMAT_LINE = re.compile(r"^\s+(.+?) -[a-z, ]+- \(", re.M)
-_NOT_UTF8 = re.compile(r"Non UTF-8 content|invalid byte sequence for encoding")
 _NOT_CONVERTED = re.compile(r"One or several characters couldn't be converted correctly[^.\"]*")
 _UNDECODED_NAME = re.compile(r'"[^"]*(?<!\\ud[89ab][0-9a-f][0-9a-f])\\udc[89a-f][0-9a-f][^"]*"')
-_FEATURE_NUMBER = re.compile(r"Unable to write feature (\d+)")
-_LOST_SERVER = re.compile(
-    r"PQconnectdb failed|could not connect to server|server closed the connection|"
-    r"connection to server|terminating connection|the database system is|no connection to the"
-)
-_PROJ_ERROR = "PROJ: "
 _RASTER_OUTPUT_DRIVERS = ("GTiff", "COG")
 _ALONE = {"GDAL_PAM_ENABLED": "NO", "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
 _FRUGAL = {"OPENBLAS_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
@@ -52,18 +46,35 @@ _GDAL_ENV = {
     "PG_USE_COPY": "YES",
     "OGR_GEOJSON_MAX_OBJ_SIZE": "0",
     "DXF_ENCODING": "UTF-8",
-    "CPL_VSIL_CURL_ALLOWED_FILENAME": "/nothing",
+    # After a thousand messages GDAL falls silent, and an error would go unseen.
+    "CPL_MAX_ERROR_REPORTS": "2000000000",
+    # No configuration, driver or password file may lie where a drop could have put one.
+    "HOME": NOWHERE,
+    "GDAL_CONFIG_FILE": "/dev/null",
+    "GDAL_DRIVER_PATH": "disable",
+    # No way to the network: a proxy that nobody listens at.
+    "CPL_VSIL_CURL_ALLOWED_FILENAME": NOWHERE,
+    "GDAL_HTTP_PROXY": "127.0.0.1:9",
+    "GDAL_HTTPS_PROXY": "127.0.0.1:9",
     "GDAL_HTTP_MAX_RETRY": "0",
+    "PROJ_NETWORK": "OFF",
 }
 
 
 @dataclass(frozen=True)
 class GdalRun:
-    """What a GDAL program said."""
+    """What a GDAL program said; `errors` where it was asked to report them as an answer."""
 
     stdout: str
     warnings: tuple[str, ...]
+    errors: tuple[str, ...]
     seconds: float
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What stands on stderr."""
+        said = [(True, text) for text in self.errors] + [(False, text) for text in self.warnings]
+        return tuple(Problem(is_error=is_error, number=0, message=text) for is_error, text in said)
 
 
 @dataclass(frozen=True)
@@ -82,14 +93,15 @@ class Gdal:
         env: Mapping[str, str] | None = None,
         file: str | None = None,
         layer: str | None = None,
+        has_errors_as_answer: bool = False,
     ) -> GdalRun:
         """Run `program` in `cwd` and return what it said.
 
         `env` may hold secrets: they are struck out of every message. Raises `SourceError` naming
-        `file` and `layer` where it reports an error, crashes or takes too long, and
-        `ComputeError` where it was killed or lost its database.
+        `file` and `layer` where it reports an error (unless that is part of its answer), crashes
+        or takes too long, and `ComputeError` where it was killed or lost its database.
         """
-        environment = {**_GDAL_ENV, "PATH": self._path(), "HOME": str(cwd), **(env or {})}
+        environment = {**_GDAL_ENV, "PATH": self._path(), "CPL_TMPDIR": str(cwd), **(env or {})}
         try:
             end = run_child([program, *args], env=environment, cwd=cwd, limits=self.limits)
         except FileNotFoundError as err:
@@ -100,46 +112,63 @@ class Gdal:
             ) from err
         secrets = [value for name, value in (env or {}).items() if "PASS" in name and value]
         stderr = _without_secrets(end.stderr, secrets)
-        errors = _ERROR_LINE.findall(stderr)
-        if end.returncode != 0 or errors:
-            raise self._failure(program, end, errors, stderr, file, layer)
-        return GdalRun(end.stdout, tuple(_WARNING_LINE.findall(stderr)), end.seconds)
+        said = read_messages(stderr)
+        if end.returncode != 0 or (said.errors and not has_errors_as_answer):
+            failure = Failure(program, end, self.limits, said.errors, stderr, file, layer)
+            raise failure.error()
+        return GdalRun(end.stdout, said.warnings, said.errors, end.seconds)
 
     def describe(
         self,
         path: Path,
         *,
-        drivers: Sequence[str],
+        driver: str,
         open_options: Sequence[str] = (),
         types: Sequence[str] | None = None,
         spool: Path | None = None,
         file: str | None = None,
     ) -> SourceDescription:
-        """Return what GDAL finds in the source at `path`, opened by one of `drivers` only.
+        """Return what GDAL finds in the source at `path`, opened by `driver` only.
 
         `types` are the columns' types where they are known better than the format knows them. With
         `spool`, layer n is written down as Arrow batches in the file `<n>.arrow` of that folder.
-        Raises `SourceError` where none knows the format, or reading reports an error.
+        Raises `SourceError` where the file refers to anything outside of itself, has another
+        format, or reading reports an error.
         """
+        schema = require_self_contained(
+            path, driver, file, lambda: self._database_schema(path, file)
+        )
         request = {
-            "path": str(path), "drivers": list(drivers), "open_options": list(open_options),
+            "path": str(path), "driver": driver,
+            "open_options": [*own_options(driver), *open_options],
             "types": types, "spool": str(spool) if spool else None,
         }  # fmt: skip
         answer = self.run(
             DESCRIBE_PYTHON,
             ["-I", str(DESCRIBE_PROGRAM), json.dumps(request)],
             cwd=path.parent,
-            env={**self.only_drivers(drivers), **_FRUGAL},
+            env={**self.only_drivers([driver]), **driver_config(driver), **_FRUGAL},
             file=file,
+            has_errors_as_answer=True,
         )
         undecoded = _UNDECODED_NAME.search(answer.stdout) or _NOT_CONVERTED.search(answer.stdout)
         if undecoded:
-            raise _not_utf_8(undecoded[0], file)
+            raise not_utf_8(undecoded[0], file)
         description = SourceDescription.model_validate(json.loads(answer.stdout))
-        _require_readable(description.problems, drivers, file)
+        # What a driver says in a thread of its own reaches stderr instead of the answer.
+        problems = (*description.problems, *answer.problems)
+        require_readable(problems, [driver], self.limits, file)
         if description.driver is None:
             raise unknown_format(file or path.name, "another format")
-        return description
+        return _with_left_out(description.model_copy(update={"problems": problems}), schema)
+
+    def _database_schema(self, path: Path, file: str | None) -> DatabaseSchema:
+        args = ["-I", str(LIST_SQLITE_PROGRAM), str(path)]
+        said = self.run(GDAL_PYTHON, args, cwd=path.parent, file=file)
+        schema = DatabaseSchema.model_validate_json(said.stdout)
+        problems = [Problem(is_error=True, number=0, message=schema.error)] if schema.error else []
+        require_readable(problems, ["SQLite"], self.limits, file)
+        return schema
 
     def restore_index(self, path: Path, *, file: str | None = None) -> None:
         """Make the .shx of the shapefile at `path` from its .shp.
@@ -178,7 +207,7 @@ class Gdal:
         said = self.run(GDAL_PYTHON, args, cwd=path.parent, env=env, file=file)
         answer = RasterAnswer.model_validate_json(said.stdout)
         problems = tuple(_without_folder(problem, path.parent) for problem in answer.problems)
-        _require_readable(problems, drivers, file)
+        require_readable(problems, drivers, self.limits, file)
         if answer.raster is None:
             raise unknown_format(file or path.name, "another format", RASTER_DRIVERS)
         return answer.raster.model_copy(update={"problems": problems})
@@ -215,109 +244,23 @@ class Gdal:
         inherited = os.environ.get("PATH", "/usr/bin:/bin")
         return f"{self.bin_dir}:{inherited}" if self.bin_dir else inherited
 
-    def _failure(
-        self,
-        program: str,
-        end: ChildEnd,
-        errors: Sequence[str],
-        stderr: str,
-        file: str | None,
-        layer: str | None,
-    ) -> SourceError | ComputeError:
-        name = Path(program).name
-        said = _shorten("; ".join(errors) or stderr.strip() or "nothing on stderr")
-        if end.timed_out:
-            return SourceError(
-                "source.timeout",
-                f"expected {name} to end within {self.limits.timeout_s:g} s, found it still "
-                "running.",
-                remedy="Split the file, or raise SPATIAL_ETL_GDAL_TIMEOUT_S.",
-                file=file,
-                layer=layer,
-            )
-        if end.returncode == -signal.SIGKILL or _LOST_SERVER.search(stderr):
-            return ComputeError(
-                "compute.child_lost",
-                f"expected {name} to end by itself, found: {said} (exit {end.returncode}).",
-                remedy="Nothing to do: it is tried again. If it persists, see `doctor`.",
-                file=file,
-                layer=layer,
-            )
-        if _NOT_UTF8.search(stderr):
-            number = _FEATURE_NUMBER.search(stderr)
-            row = int(number.group(1)) + 1 if number else None
-            return _not_utf_8("other bytes", file, layer, row)
-        if end.returncode < 0 or end.returncode == NOT_EXECUTABLE:
-            return SourceError(
-                "source.driver_crashed",
-                f"expected {name} to read the file within {self.limits.memory_bytes} bytes of "
-                f"memory, found it ended by {_ending(end.returncode)}: {said}.",
-                remedy="The file breaks GDAL's reader: repair or export it anew.",
-                file=file,
-                layer=layer,
-            )
-        return SourceError(
-            "source.gdal_error",
-            f"expected {name} to report no error, found: {said} (exit {end.returncode}).",
-            remedy="Correct what GDAL names in the file and drop it again.",
-            file=file,
-            layer=layer,
-        )
-
-
-def _not_utf_8(
-    found: str, file: str | None, layer: str | None = None, row: int | None = None
-) -> SourceError:
-    return SourceError(
-        "source.encoding",
-        "expected text in UTF-8 or in an encoding that the file or the manifest names, found: "
-        f"{found}.",
-        remedy='Declare the encoding in the manifest: files[].encoding, e.g. "cp1252"; where the '
-        "format has no other than UTF-8, export the file anew.",
-        file=file,
-        layer=layer,
-        row=row,
-    )
-
 
 def _without_folder(problem: Problem, folder: Path) -> Problem:
     """Return a problem without the name of the run's folder."""
     return problem.model_copy(update={"message": problem.message.replace(f"{folder}/", "")})
 
 
-def _require_readable(
-    problems: Sequence[Problem], drivers: Sequence[str], file: str | None
-) -> None:
-    errors = [item.message for item in problems if item.is_error]
-    if errors and all(message.startswith(_PROJ_ERROR) for message in errors):
-        raise CrsError(
-            "crs.unreadable",
-            f"expected a CRS that PROJ knows, found: {_shorten('; '.join(errors))}.",
-            remedy="Correct the CRS that the file names, or take it out and declare files[].crs.",
-            file=file,
-        )
-    if errors:
-        raise SourceError(
-            "source.unreadable",
-            f"expected a file that GDAL's {' or '.join(drivers)} driver can read, found: "
-            f"{_shorten('; '.join(errors))}.",
-            remedy="Check the file with ogrinfo or gdalinfo, export it anew and drop it again.",
-            file=file,
-        )
-
-
-def _ending(returncode: int) -> str:
-    try:
-        return signal.Signals(-returncode).name
-    except ValueError:
-        return f"exit {returncode}"
+def _with_left_out(description: SourceDescription, schema: DatabaseSchema) -> SourceDescription:
+    """Return a description that names the tables of a database which are no layers."""
+    left_out = schema.left_out([layer.name for layer in description.layers])
+    if not left_out:
+        return description
+    message = f"Tables that the database does not register as layers: {', '.join(left_out)}"
+    problem = Problem(is_error=False, number=0, message=f"{message} were left out")
+    return description.model_copy(update={"problems": (*description.problems, problem)})
 
 
 def _without_secrets(text: str, secrets: Sequence[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, "***")
     return text
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}…"

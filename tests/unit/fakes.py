@@ -141,7 +141,7 @@ class FakeGdal:
     """GDAL that describes or refuses each file as the test says, by its name or place."""
 
     descriptions: Mapping[str, SourceDescription | SourceError]
-    asked: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
+    asked: list[tuple[str, str, tuple[str, ...]]] = field(default_factory=list)
 
     def restore_index(self, path: Path, *, file: str | None = None) -> None:
         """Make an index as the restored one is: beside the .shp."""
@@ -151,14 +151,14 @@ class FakeGdal:
         self,
         path: Path,
         *,
-        drivers: Sequence[str],
+        driver: str,
         open_options: Sequence[str] = (),
         spool: Path,
         file: str | None = None,
     ) -> SourceDescription:
         assert spool.is_dir()
         assert path.exists(), f"GDAL was asked for {path}, which is not there"
-        self.asked.append((path.name, tuple(drivers), tuple(open_options)))
+        self.asked.append((path.name, driver, tuple(open_options)))
         place = (file or "").partition("!/")[2]
         answer = self.descriptions[place if place in self.descriptions else path.name]
         if isinstance(answer, SourceError):

@@ -180,12 +180,17 @@ def test_a_program_dies_with_the_process_that_started_it(tmp_path: Path) -> None
 
 def test_a_program_that_takes_too_much_memory_is_stopped(program: Program, tmp_path: Path) -> None:
     gdal = program("exec /usr/bin/python3 -c 'bytearray(400 << 20)'", memory_bytes=200 * MIB)
-    assert "MemoryError" in error_of(gdal, tmp_path).reason.message
+    reason = error_of(gdal, tmp_path).reason
+    assert reason.code == "source.too_much_memory"
+    assert "MemoryError" in reason.message
+    assert "SPATIAL_ETL_GDAL_MEMORY_BYTES" in reason.remedy
 
 
 def test_a_program_that_floods_a_file_is_stopped(program: Program, tmp_path: Path) -> None:
     gdal = program("exec head -c 20000000 /dev/zero", file_bytes=MIB)
-    assert error_of(gdal, tmp_path).reason.code in {"source.driver_crashed", "source.gdal_error"}
+    reason = error_of(gdal, tmp_path).reason
+    assert reason.code == "source.too_much_output"
+    assert "SPATIAL_ETL_MAX_UNPACKED_BYTES" in reason.remedy
 
 
 def test_a_long_message_is_shortened(program: Program, tmp_path: Path) -> None:
@@ -234,7 +239,8 @@ def test_a_program_inherits_no_secret_and_no_setting(
     assert "hunter2" not in said
     assert variables["PGHOST"] == "postgis"
     assert variables["PATH"] == f"{tmp_path / 'bin'}:{os.environ['PATH']}"
-    assert variables["HOME"] == str(tmp_path)
+    assert variables["HOME"] == "/dev/null/nowhere", "a drop could hold .gdal/gdalrc"
+    assert variables["GDAL_DRIVER_PATH"] == "disable"
     assert variables["PG_USE_COPY"] == "YES"
 
 
@@ -287,18 +293,20 @@ def test_a_source_is_described_by_the_drivers_allowed(describing: Program, tmp_p
         f'printf "%s\\n" "$@" "$GDAL_SKIP" > {tmp_path}/asked; echo \'{description()}\''
     )
     options = ["ENCODING=CP1252"]
-    found = gdal.describe(tmp_path / "a.gpkg", drivers=["GPKG"], open_options=options, file=FILE)
+    found = gdal.describe(
+        tmp_path / "a.shp", driver="ESRI Shapefile", open_options=options, file=FILE
+    )
     assert (found.driver, found.layers) == ("GPKG", ())
     asked = (tmp_path / "asked").read_text().splitlines()
     assert asked[0] == "-I"
     assert json.loads(asked[2]) == {
-        "path": str(tmp_path / "a.gpkg"),
-        "drivers": ["GPKG"],
+        "path": str(tmp_path / "a.shp"),
+        "driver": "ESRI Shapefile",
         "open_options": options,
         "types": None,
         "spool": None,
     }
-    assert asked[3] == "ESRI Shapefile,OGR_VRT"
+    assert asked[3] == "GPKG,OGR_VRT"
 
 
 @pytest.mark.parametrize(
@@ -320,7 +328,7 @@ def test_a_source_that_cannot_be_read_is_refused(
 ) -> None:
     gdal = describing(f"echo '{description(**answer)}'")
     with pytest.raises(SourceError) as caught:
-        gdal.describe(tmp_path / "a.gpkg", drivers=["GPKG"], file=FILE)
+        gdal.describe(tmp_path / "a.shp", driver="ESRI Shapefile", file=FILE)
     assert caught.value.reason.code == code
     assert said in caught.value.reason.message
     assert caught.value.reason.file == FILE
@@ -329,7 +337,7 @@ def test_a_source_that_cannot_be_read_is_refused(
 def test_a_warning_about_a_source_is_kept(describing: Program, tmp_path: Path) -> None:
     problem = {"is_error": False, "number": 1, "message": "odd"}
     found = describing(f"echo '{description(problems=[problem])}'").describe(
-        tmp_path / "a.gpkg", drivers=["GPKG"]
+        tmp_path / "a.shp", driver="ESRI Shapefile"
     )
     assert [item.message for item in found.problems] == ["odd"]
 
@@ -346,8 +354,8 @@ def test_names_that_are_no_utf_8_are_refused(
         f"""printf '%s' '{{"driver": "GPKG", "layers": [], "problems": [{problem}]}}'"""
     )
     if not is_refused:
-        assert gdal.describe(tmp_path / "a.gpkg", drivers=["GPKG"]).problems
+        assert gdal.describe(tmp_path / "a.shp", driver="ESRI Shapefile").problems
         return
     with pytest.raises(SourceError) as refused:
-        gdal.describe(tmp_path / "a.gpkg", drivers=["GPKG"], file=FILE)
+        gdal.describe(tmp_path / "a.shp", driver="ESRI Shapefile", file=FILE)
     assert refused.value.reason.code == "source.encoding"

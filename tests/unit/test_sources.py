@@ -110,13 +110,38 @@ def test_layers_come_in_the_manifests_order(drop: Drop) -> None:
 
 def test_a_file_is_opened_by_the_driver_of_its_name_only(drop: Drop) -> None:
     drop.find({"a.geojson": b""}, {"a.geojson": described("a", driver="GeoJSON")})
-    assert drop.gdal.asked == [("a.geojson", ("GeoJSON",), ())]
+    assert drop.gdal.asked == [("a.geojson", "GeoJSON", ())]
 
 
-def test_a_file_whose_name_tells_nothing_is_tried_with_every_allowed_driver(drop: Drop) -> None:
-    layers, _ = drop.find({"roads": b""}, {"roads": described("a")})
-    assert len(drop.gdal.asked[0][1]) > 3
-    assert layers[0].driver == "GPKG"
+def test_a_file_whose_name_tells_nothing_is_opened_by_the_driver_of_its_content(
+    drop: Drop,
+) -> None:
+    content = b'{"type": "FeatureCollection", "features": []}'
+    drop.find({"roads": content}, {"roads": described("a")})
+    assert drop.gdal.asked == [("roads", "GeoJSON", ())]
+
+
+def test_a_file_that_tells_nothing_at_all_is_refused_naming_what_is_read(drop: Drop) -> None:
+    error = drop.refusal({"roads.docx": b"text"}, {})
+    assert error.reason.code == "source.unknown_format"
+    assert "FlatGeobuf (.fgb)" in error.reason.message
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("Value 'abcdef' of field a has been truncated to 'abc'", "source.values_changed"),
+        ("Non closed ring detected", "source.values_changed"),
+        ("Invalid value type found in record 2 for field lon", "source.values_changed"),
+        ("Ignoring one or more of entity 'VIEWPORT'", "source.values_changed"),
+        ("non-conformant content, successfully parsed", "source.gdal_warning"),
+    ],
+)
+def test_a_warning_that_means_a_loss_has_a_code_of_its_own(
+    drop: Drop, message: str, code: str
+) -> None:
+    _, warnings = drop.find({"x.gpkg": b""}, {"x.gpkg": described("a", problems=(message,))})
+    assert [warning.code for warning in warnings] == [code]
 
 
 @pytest.mark.parametrize(
@@ -247,7 +272,7 @@ def test_a_folder_with_a_geodatabase_is_one_source(
     assert [item.candidate.label for item in layers] == [f"s3://{BUCKET}/{label}"] * 2
     path = layers[0].candidate.path
     assert sorted(part.name for part in path.iterdir()) == sorted(GEODATABASE)
-    assert drop.gdal.asked == [(name, ("OpenFileGDB",), ())]
+    assert drop.gdal.asked == [(name, "OpenFileGDB", ())]
     assert warnings == []
 
 
@@ -368,7 +393,7 @@ def test_a_declared_format_chooses_members(
 ) -> None:
     known = {name: described("x") for name in ("a.geojson", "b.gpkg", "data.bin")}
     _, warnings = drop.find({"a.zip": packed(*known)}, known, format=declared)
-    assert [(name, drivers[0]) for name, drivers, _ in drop.gdal.asked] == expected
+    assert [(name, driver) for name, driver, _ in drop.gdal.asked] == expected
     assert len(expected) + warnings[0].message.count(",") + 1 == len(known)
 
 

@@ -4,6 +4,7 @@ What belongs here: finding every layer that a drop holds. What does not: which f
 (`libs.pipeline.kinds.file_groups`), which table a layer goes to (`libs.pipeline.kinds.planning`).
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -31,11 +32,18 @@ from libs.spatial_utils.crs_text import (
 )
 from libs.spatial_utils.file_sets import companion_of
 from libs.spatial_utils.layers import Layer, SourceDescription
+from libs.spatial_utils.recognition import recognise
 from libs.spatial_utils.shapefile_counts import shapes_and_records
 
 SHARED_SUFFIXES = (".json", ".tab", ".xml")
 """Suffixes that files of other kinds have too: such a member need not be a source."""
 MAX_NAMES = 500
+_LOSS = re.compile(
+    r"truncat|overflow|non closed ring|couldn't be converted|skipp|ignor|incomplete|invalid value|"
+    r"out of range|could not be parsed|parsed incompletely|does not exist|too many|not supported|"
+    r"non-unique|dropped|clamped|left out|lost|discard",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,7 @@ class Candidate:
     path: Path
     label: str
     file: ManifestFile
-    driver: str | None
+    driver: str
     open_options: tuple[str, ...] = ()
 
 
@@ -154,11 +162,11 @@ def _parts_but(groups: Sequence[FileGroup], opened: Sequence[FileGroup]) -> list
     ]
 
 
-def _drivers(groups: Sequence[FileGroup]) -> list[tuple[FileGroup, str | None]]:
+def _drivers(groups: Sequence[FileGroup]) -> list[tuple[FileGroup, str]]:
     """Return the groups of one file of the manifest that are opened, each with its driver.
 
-    None for a loose file whose name tells nothing. In an archive a declared format chooses the
-    members that have it, and where none does, those whose names tell nothing.
+    In an archive a declared format chooses the members that have it, and where none does, those
+    whose names tell nothing. Raises `SourceError` for a loose file that nobody knows.
     """
     if not groups[0].main.is_member:
         return [(group, _loose_driver(group)) for group in groups]
@@ -166,15 +174,22 @@ def _drivers(groups: Sequence[FileGroup]) -> list[tuple[FileGroup, str | None]]:
     declared = None
     if said and f".{said.lower()}" not in ARCHIVE_SUFFIXES:
         declared = drivers.driver_of(groups[0].main.file.path, said)
-    named = [(group, drivers.driver_of(group.name, None)) for group in groups]
+    named = [group for group in groups if drivers.driver_of(group.name, None)]
+    known = [(group, driver) for group in named if (driver := _recognised(group, None))]
     if declared is None:
-        return [item for item in named if item[1]]
-    matching = [item for item in named if item[1] == declared]
-    return matching or [(group, declared) for group, driver in named if driver is None]
+        return known
+    matching = [item for item in known if item[1] == declared]
+    return matching or [(group, declared) for group in groups if group not in named]
 
 
-def _loose_driver(group: FileGroup) -> str | None:
-    driver = drivers.driver_of(group.name, group.file.format)
+def _recognised(group: FileGroup, declared: str | None) -> str | None:
+    """Return the driver of a group by what is declared, by its content, or by its name."""
+    content = None if group.is_geodatabase else group.main.path
+    return recognise(group.name, content, declared)
+
+
+def _loose_driver(group: FileGroup) -> str:
+    driver = _recognised(group, group.file.format)
     mains = companion_of(group.name)
     if driver is None and mains:
         suffixes = " or ".join(PurePosixPath(name).suffix for name, _ in mains)
@@ -184,14 +199,16 @@ def _loose_driver(group: FileGroup) -> str | None:
             remedy="Name that file in the same manifest, in the same folder.",
             file=group.label,
         )
+    if driver is None:
+        raise drivers.unknown_format(group.label, group.name)
     return driver
 
 
 def _open(
-    bench: Workbench, group: FileGroup, driver: str | None, number: int, warnings: list[Warn]
+    bench: Workbench, group: FileGroup, driver: str, number: int, warnings: list[Warn]
 ) -> _Source | None:
     """Return a source; None for a member that is no source after all."""
-    missing = missing_parts(group) if driver else []
+    missing = missing_parts(group)
     candidate = Candidate(stage(bench, group, number), group.label, group.file, driver)
     is_shapefile = driver == "ESRI Shapefile" and candidate.path.suffix == ".shp"
     if is_shapefile:
@@ -216,9 +233,8 @@ def _open(
 def _looked_at(candidate: Candidate) -> tuple[Candidate, Sequence[Warn]]:
     """Return a candidate with the options to open it by, and what its text is warned of."""
     path, driver, label = candidate.path, candidate.driver, candidate.label
-    is_named = path.suffix in shapefiles.SUFFIXES
     encoding = candidate.file.encoding
-    if driver != "ESRI Shapefile" and not (driver is None and is_named):
+    if driver != "ESRI Shapefile":
         return candidate, make_utf_8(path, driver, encoding=encoding, file=label)
     reading = shapefiles.look_at_table(path, encoding=encoding, file=label)
     return replace(candidate, open_options=reading.open_options), reading.warnings
@@ -229,10 +245,9 @@ def _suffix(name: str) -> str:
 
 
 def _describe(bench: Workbench, candidate: Candidate, spool: Path) -> SourceDescription:
-    allowed = [candidate.driver] if candidate.driver else list(drivers.VECTOR_DRIVERS)
     description = bench.clients.gdal.describe(
         candidate.path,
-        drivers=allowed,
+        driver=candidate.driver,
         open_options=candidate.open_options,
         spool=spool,
         file=candidate.label,
@@ -334,6 +349,11 @@ def _gdal_warnings(sources: Sequence[_Source]) -> list[Warn]:
         for source in sources
         for problem in source.description.problems
     }
-    return [
-        Warn(code="source.gdal_warning", message=message, file=label) for label, message in said
-    ]
+    return [_gdal_warning(message, label) for label, message in said]
+
+
+def _gdal_warning(message: str, file: str) -> Warn:
+    """Return a warning of GDAL, told apart where it says that something was lost or changed."""
+    is_loss = _LOSS.search(message) is not None
+    code = "source.values_changed" if is_loss else "source.gdal_warning"
+    return Warn(code=code, message=message, file=file)
