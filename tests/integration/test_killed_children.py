@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from libs.models.errors import ComputeError, SourceError, SpatialEtlError
+from libs.pipeline.check import check
+from libs.pipeline.dump import dump
 from libs.pipeline.fetch import fetch
 from libs.pipeline.intake import intake
 from libs.pipeline.load import load
+from libs.pipeline.transform import transform
 from libs.spatial_utils import ogr
 from libs.spatial_utils.child import Limits
 from libs.spatial_utils.ogr import Gdal
@@ -28,7 +31,11 @@ ENDINGS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("program", ["ogr2ogr", "describe"])
+PHASES = (fetch, load, transform, check, dump)
+FAILING_PHASE = {"describe": load, "ogr2ogr": dump}
+
+
+@pytest.mark.parametrize("program", FAILING_PHASE)
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_killed_child_gives_a_reason_and_leaves_the_next_drop_unharmed(
     line: Line,
@@ -42,31 +49,25 @@ def test_a_killed_child_gives_a_reason_and_leaves_the_next_drop_unharmed(
     fake = tmp_path / program
     fake.write_text(f"#!/bin/sh\n{script}\n")
     fake.chmod(0o755)
-    limits = Limits(4 if ending == "loop" else 60, memory_bytes=512 * MIB, file_bytes=512 * MIB)
-    content = geojson(({"id": 1}, point(1, 2)))
-    path = line.user.put(f"uploads/{name}/roads.geojson", content)
+    limits = Limits(3 if ending == "loop" else 60, memory_bytes=512 * MIB, file_bytes=512 * MIB)
+    broken = replace(line.clients, gdal=Gdal(limits, tmp_path))
+    path = line.user.put(f"uploads/{name}/roads.geojson", geojson(({"id": 1}, point(1, 2))))
 
-    with monkeypatch.context() as patch:
-        if program == "describe":
-            patch.setattr(ogr, "GDAL_PYTHON", program)
-        broken = Line(replace(line.clients, gdal=Gdal(limits, tmp_path)), line.user)
-        error, folder, schema = failure_of_load(broken, name, make_manifest(name, [path]))
+    order = line.order(name, make_manifest(name, [path]))
+    with line.workbench() as bench:
+        state: Any = intake(bench, order.drop_id, order.attempt)
+        for phase in PHASES[: PHASES.index(FAILING_PHASE[program])]:
+            state = phase(bench, state)
+        with monkeypatch.context() as patch:
+            if program == "describe":
+                patch.setattr(ogr, "DESCRIBE_PYTHON", program)
+            with pytest.raises(SpatialEtlError) as failed:
+                FAILING_PHASE[program](replace(bench, clients=broken), state)
 
-    assert type(error) is kind
-    assert error.reason.code == code
-    assert remedy in error.reason.remedy
-    assert error.reason.file == path
-    assert not folder.exists()
+    assert type(failed.value) is kind
+    assert failed.value.reason.code == code
+    assert remedy in failed.value.reason.remedy
+    assert not bench.folder.exists()
     schemas = line.clients.postgis.run("SELECT nspname FROM pg_namespace")
-    assert schema not in [row[0] for row in schemas]
+    assert bench.schema not in [row[0] for row in schemas]
     assert line.run(f"{name}-next", make_manifest(f"{name}-next", [path])).version == 1
-
-
-def failure_of_load(
-    line: Line, name: str, manifest: dict[str, Any]
-) -> tuple[SpatialEtlError, Path, str]:
-    """Run a drop up to the load that fails; return the error, the run's folder and its schema."""
-    order = line.order(name, manifest)
-    with pytest.raises(SpatialEtlError) as failed, line.workbench() as bench:
-        load(bench, fetch(bench, intake(bench, order.drop_id, order.attempt)))
-    return failed.value, bench.folder, bench.schema
