@@ -17,6 +17,7 @@ VECTOR_DRIVERS: dict[str, tuple[str, ...]] = {
     "TopoJSON": (".topojson",),
     "ESRIJSON": (".esrijson",),
     "FlatGeobuf": (".fgb",),
+    "Parquet": (".parquet", ".geoparquet", ".pq"),
     "LIBKML": (".kml",),
     "GML": (".gml",),
     "GPX": (".gpx",),
@@ -30,7 +31,8 @@ VECTOR_DRIVERS: dict[str, tuple[str, ...]] = {
 
 LIBKML and not KML, because the latter drops every ExtendedData and Schema field. No driver that
 stands for a server, a query or a list of other files (PostgreSQL, WFS, VRT), and not CSV: GDAL's
-driver drops surplus fields, and coordinates that it cannot read, without a word.
+driver drops surplus fields, and coordinates that it cannot read, without a word. Parquet is
+GeoParquet, read by Arrow: Debian's GDAL has no such driver.
 """
 RASTER_DRIVERS: dict[str, tuple[str, ...]] = {
     "GTiff": (".tif", ".tiff"),

@@ -6,7 +6,9 @@ What belongs here: facts about a source's layers. What does not: decisions about
 
 from pydantic import BaseModel, ConfigDict
 
+from libs.models.errors import Reason
 from libs.models.fidelity import HopFacts
+from libs.models.version import Warn
 
 
 class _Fact(BaseModel):
@@ -58,12 +60,16 @@ class Zones(_Fact):
 
 
 class Field(_Fact):
-    """An attribute as OGR types it; `zones` of a DateTime."""
+    """An attribute as OGR types it; `zones` of a DateTime.
+
+    `known_type` is our type, of a format that is not read by OGR.
+    """
 
     name: str
     type: str
     subtype: str
     zones: Zones | None = None
+    known_type: str | None = None
 
 
 class Layer(_Fact):
@@ -101,3 +107,16 @@ class SourceDescription(_Fact):
     driver: str | None
     layers: tuple[Layer, ...]
     problems: tuple[Problem, ...]
+    warnings: tuple[Warn, ...] = ()
+
+
+class GeoParquetAnswer(_Fact):
+    """What `describe_geoparquet.py` prints: a description, or why there is none."""
+
+    found: SourceDescription | None = None
+    reason: Reason | None = None
+
+    @property
+    def description(self) -> SourceDescription:
+        """The description, where there is no reason against it."""
+        return self.found or SourceDescription(driver=None, layers=(), problems=())

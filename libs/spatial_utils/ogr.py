@@ -16,18 +16,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from libs.models.errors import ComputeError
+from libs.models.errors import ComputeError, SourceError
 from libs.spatial_utils.child import Limits, run_child
 from libs.spatial_utils.cog import cog_env
 from libs.spatial_utils.drivers import RASTER_DRIVERS, unknown_format
 from libs.spatial_utils.gdal_failures import Failure, not_utf_8, require_readable
 from libs.spatial_utils.gdal_messages import read_messages
-from libs.spatial_utils.layers import Problem, SourceDescription
+from libs.spatial_utils.layers import GeoParquetAnswer, Problem, SourceDescription
 from libs.spatial_utils.opening import NOWHERE, driver_config, own_options
 from libs.spatial_utils.rasters import RasterAnswer, RasterDescription
 from libs.spatial_utils.references import DatabaseSchema, require_self_contained
 
 DESCRIBE_PROGRAM = Path(__file__).with_name("describe_source.py")
+DESCRIBE_GEOPARQUET_PROGRAM = Path(__file__).with_name("describe_geoparquet.py")
 LIST_SQLITE_PROGRAM = Path(__file__).with_name("list_sqlite.py")
 DESCRIBE_RASTER_PROGRAM = Path(__file__).with_name("describe_raster.py")
 DESCRIBE_PYTHON = sys.executable
@@ -161,6 +162,27 @@ class Gdal:
         if description.driver is None:
             raise unknown_format(file or path.name, "another format")
         return _with_left_out(description.model_copy(update={"problems": problems}), schema)
+
+    def describe_geoparquet(self, path: Path, *, spool: Path, file: str) -> SourceDescription:
+        """Return what Arrow finds in the GeoParquet file at `path`, as `describe` does.
+
+        Raises `SourceError` naming file and row where it cannot be read.
+        """
+        request = {
+            "path": str(path), "file": file, "layer": path.stem, "spool": str(spool),
+        }  # fmt: skip
+        said = self.run(
+            DESCRIBE_PYTHON,
+            ["-I", str(DESCRIBE_GEOPARQUET_PROGRAM), json.dumps(request)],
+            cwd=path.parent,
+            env=_FRUGAL,
+            file=file,
+        )
+        answer = GeoParquetAnswer.model_validate_json(said.stdout)
+        if answer.reason is not None:
+            place = answer.reason.model_dump()
+            raise SourceError(place.pop("code"), place.pop("message"), **place)
+        return answer.description
 
     def _database_schema(self, path: Path, file: str | None) -> DatabaseSchema:
         args = ["-I", str(LIST_SQLITE_PROGRAM), str(path)]

@@ -19,6 +19,7 @@ SPEAKING_FOR_THEMSELVES = ("GPKG", "SQLite")
 """Drivers that share a container: where the name says one of them, it is believed."""
 
 FLATGEOBUF_MAGIC = b"fgb\x03"
+PARQUET_MAGIC = b"PAR1"
 NO_DATA_ROOTS = ("MD_Metadata", "MI_Metadata", "schema")
 
 _GPKG_IDS = (b"GPKG", b"GP10", b"GP11")
@@ -54,6 +55,8 @@ def _driver_by_content(path: Path) -> str | None:
         return "GPKG" if head[68:72] in _GPKG_IDS else "SQLite"
     if head.startswith(FLATGEOBUF_MAGIC):
         return "FlatGeobuf"
+    if head.startswith(PARQUET_MAGIC):
+        return "Parquet"
     if _OSM_HEADER.match(head):
         return "OSM"
     if head.startswith(UTF16_BOMS):

@@ -3,7 +3,7 @@
 What belongs here: reading. What does not: which type becomes which (`parquet_types`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,20 +12,31 @@ import pyarrow.parquet as pq
 from libs.compute.tables import column_name
 from libs.models.version import Warn
 from libs.tabular.header import column_names
-from libs.tabular.parquet_types import Mapping, as_ours, is_kept, mapping_of
+from libs.tabular.parquet_types import Mapping as TypeMapping
+from libs.tabular.parquet_types import as_ours, is_kept, mapping_of
 from libs.tabular.reader import BATCH_ROWS, FoundColumn, ReadOrder, Survey, TableReader
 
 
 class ParquetReader(TableReader):
-    """A Parquet file."""
+    """A Parquet file, without the columns called `left_out`."""
 
-    def __init__(self, order: ReadOrder) -> None:
+    def __init__(self, order: ReadOrder, left_out: Collection[str] = ()) -> None:
         super().__init__(order)
         try:
             self._file = pq.ParquetFile(order.path, memory_map=False, pre_buffer=False)
         except (pa.ArrowException, OSError) as err:
             raise self._unreadable(err) from err
+        self._positions = [
+            position
+            for position, name in enumerate(self._file.schema_arrow.names)
+            if name not in left_out
+        ]
         self._names: list[str] = []
+
+    @property
+    def metadata(self) -> Mapping[bytes, bytes]:
+        """The key-value metadata of the file."""
+        return self._file.schema_arrow.metadata or {}
 
     def survey(self) -> Survey:
         """Return what the footer says, and whether values fit where their type alone does not."""
@@ -36,8 +47,9 @@ class ParquetReader(TableReader):
                 remedy="Leave files[].columns out; contract.columns can check the types.",
             )
         schema = self._file.schema_arrow
-        self._names, warnings = column_names(self.order, schema.names)
-        mappings = [self._mapping(position) for position in range(len(schema))]
+        own = [schema.names[position] for position in self._positions]
+        self._names, warnings = column_names(self.order, own)
+        mappings = [self._mapping(position) for position in self._positions]
         columns = tuple(
             FoundColumn(name, mapping.type)
             for name, mapping in zip(self._names, mappings, strict=True)
@@ -47,15 +59,23 @@ class ParquetReader(TableReader):
 
     def batches(self, types: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield the rows."""
+        for batch, _ in self.batches_beside(types):
+            yield batch
+
+    def batches_beside(
+        self, types: Sequence[str]
+    ) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+        """Yield the rows, each batch with the same rows as the file has them."""
         row = 1
         for batch in self._read():
             arrays = []
-            for name, values, type_ in zip(self._names, batch.columns, types, strict=True):
+            own = [batch.column(position) for position in self._positions]
+            for name, values, type_ in zip(self._names, own, types, strict=True):
                 array = as_ours(values, type_)
                 self._require_text(name, array, row)
                 arrays.append(array)
             names = [column_name(position) for position in range(len(arrays))]
-            yield pa.RecordBatch.from_arrays(arrays, names)
+            yield pa.RecordBatch.from_arrays(arrays, names), batch
             row += batch.num_rows
 
     def _read(self) -> Iterator[pa.RecordBatch]:
@@ -64,7 +84,7 @@ class ParquetReader(TableReader):
         except (pa.ArrowException, OSError) as err:
             raise self._unreadable(err) from err
 
-    def _mapping(self, position: int) -> Mapping:
+    def _mapping(self, position: int) -> TypeMapping:
         field = self._file.schema_arrow.field(position)
         mapping = mapping_of(field.type)
         if mapping is None:
@@ -75,7 +95,7 @@ class ParquetReader(TableReader):
                 remedy="Convert the column to text and drop the file again.",
             )
         if mapping.has_fallback and not self._all_fit(position):
-            return Mapping("text", f"{field.type} became text, because not every value fits")
+            return TypeMapping("text", f"{field.type} became text, because not every value fits")
         return mapping
 
     def _all_fit(self, position: int) -> bool:
@@ -91,7 +111,7 @@ class ParquetReader(TableReader):
                 return False
         return True
 
-    def _warnings(self, mappings: Sequence[Mapping]) -> list[Warn]:
+    def _warnings(self, mappings: Sequence[TypeMapping]) -> list[Warn]:
         notes = [
             f"{name!r}: {mapping.note}"
             for name, mapping in zip(self._names, mappings, strict=True)
@@ -100,12 +120,12 @@ class ParquetReader(TableReader):
         said = []
         if notes:
             said.append(self.order.warn("column.type_changed", f"{'; '.join(notes)}."))
-        if b"geo" in (self._file.schema_arrow.metadata or {}):
+        if b"geo" in self.metadata and len(self._positions) == len(self._file.schema_arrow):
             said.append(
                 self.order.warn(
                     "source.is_geoparquet",
-                    "The file is GeoParquet; its geometry column was kept as binary. Drop it as "
-                    "GeoPackage, FlatGeobuf or GeoJSON with intent ingest_vector for geometries.",
+                    "The file is GeoParquet; its geometry column was kept as binary. Drop it with "
+                    "intent ingest_vector for geometries.",
                 )
             )
         return said

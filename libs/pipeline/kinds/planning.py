@@ -147,6 +147,8 @@ def _columns(found: FoundLayer) -> tuple[Column, ...]:
 
 def _type_of(field: Field) -> str | None:
     """Return our name of a field's type: its values tell whether its times have a zone."""
+    if field.known_type:
+        return field.known_type
     if field.zones and not field.zones.zoned:
         return "timestamp"
     return from_ogr(field.type, field.subtype)

@@ -245,6 +245,10 @@ def _suffix(name: str) -> str:
 
 
 def _describe(bench: Workbench, candidate: Candidate, spool: Path) -> SourceDescription:
+    if candidate.driver == "Parquet":
+        return bench.clients.gdal.describe_geoparquet(
+            candidate.path, spool=spool, file=candidate.label
+        )
     description = bench.clients.gdal.describe(
         candidate.path,
         driver=candidate.driver,
@@ -349,7 +353,8 @@ def _gdal_warnings(sources: Sequence[_Source]) -> list[Warn]:
         for source in sources
         for problem in source.description.problems
     }
-    return [_gdal_warning(message, label) for label, message in said]
+    warnings = [warn for source in sources for warn in source.description.warnings]
+    return [_gdal_warning(message, label) for label, message in said] + warnings
 
 
 def _gdal_warning(message: str, file: str) -> Warn:
