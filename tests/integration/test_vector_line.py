@@ -277,6 +277,17 @@ def test_repair_makes_invalid_geometries_valid(line: Line, name: str, data: Path
     assert only_table(repaired).rows == 179
 
 
+def test_a_geopackage_with_geometries_alone_is_published(line: Line, name: str) -> None:
+    frame = geopandas.GeoDataFrame(geometry=[shapely.Point(1, 2)], crs="EPSG:4326")
+    buffer = io.BytesIO()
+    frame.to_file(buffer, driver="GPKG")
+    path = line.user.put(f"uploads/{name}/bare.gpkg", buffer.getvalue())
+
+    table = only_table(line.run(name, make_manifest(name, [path])))
+
+    assert (table.rows, table.bbox, table.columns) == (1, (1, 2, 1, 2), ())
+
+
 def test_custom_crs_without_a_code_is_reprojected(line: Line, name: str) -> None:
     wkt = "+proj=tmerc +lat_0=10 +lon_0=20 +k=1 +x_0=500000 +y_0=0 +ellps=GRS80 +units=m"
     content = geojson(({"id": 1}, point(500000, 0)), crs=None)
