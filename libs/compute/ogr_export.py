@@ -41,6 +41,7 @@ class ExportOrder:
     format: str
     path: Path
     as_text: frozenset[int] = frozenset()
+    has_empty_geometries: bool = False
 
     @property
     def layer(self) -> str:
@@ -57,6 +58,16 @@ class ExportOrder:
         name = self.shape.columns[position].type
         is_text = position in self.as_text or is_held_as_text(self.format, name)
         return "text" if is_text else name
+
+    @property
+    def geometry_arguments(self) -> tuple[str, ...]:
+        """What ogr2ogr is told of the geometry type.
+
+        Told of one, it turns empty geometries into NULL: with those, the view's own type stands.
+        """
+        if self.shape.geometry is None:
+            return ("-nlt", "NONE")
+        return () if self.has_empty_geometries else ("-nlt", self.shape.geometry.ogr_type)
 
     def template(self, position: int) -> str:
         """Return how a column is selected; `{}` where the format holds its values as they are."""
@@ -102,7 +113,6 @@ def export_table(postgis: PostGIS, gdal: Gdal, order: ExportOrder) -> list[str]:
     SQL result would end at 63 bytes, and some (ogc_fid, ST_AsBinary) steer GDAL's driver.
     """
     driver = OUTPUT_DRIVERS[order.format]
-    geometry = order.shape.geometry
     names, query = _published(order)
     postgis.run(_view(order))
     gdal.run(
@@ -112,7 +122,7 @@ def export_table(postgis: PostGIS, gdal: Gdal, order: ExportOrder) -> list[str]:
             "-oo", f"TABLES={order.schema}.{order.view}",
             "-dialect", "OGRSQL", "-sql", query,
             "-nln", order.layer,
-            "-nlt", geometry.ogr_type if geometry else "NONE",
+            *order.geometry_arguments,
             "-gt", "65536",
             *LAYER_OPTIONS[order.format],
         ],

@@ -302,6 +302,7 @@ def _write_layer(
         output_format,
         path,
         as_text=columns_as_text(postgis, bench.schema, table.table, shape),
+        has_empty_geometries=table.facts.geometry.empties > 0,
     )
     names = export_table(postgis, gdal, order)
     holds = read_back(gdal, order)
