@@ -12,7 +12,7 @@ from psycopg2 import sql
 from libs.compute.export_names import distinct_names, layer_name, ogr_name, ogr_select
 from libs.compute.measure import measure_columns
 from libs.compute.postgis import PostGIS
-from libs.compute.tables import GEOMETRY_COLUMN, TableShape, column_name
+from libs.compute.tables import GEOMETRY_COLUMN, GeometryPlan, TableShape, column_name
 from libs.models.fidelity import ColumnFacts, HopFacts
 from libs.spatial_utils.column_types import is_held_as_text
 from libs.spatial_utils.drivers import OUTPUT_DRIVERS
@@ -102,7 +102,6 @@ def export_table(postgis: PostGIS, gdal: Gdal, order: ExportOrder) -> list[str]:
     SQL result would end at 63 bytes, and some (ogc_fid, ST_AsBinary) steer GDAL's driver.
     """
     driver = OUTPUT_DRIVERS[order.format]
-    geometry = order.shape.geometry
     names, query = _published(order)
     postgis.run(_view(order))
     gdal.run(
@@ -112,7 +111,7 @@ def export_table(postgis: PostGIS, gdal: Gdal, order: ExportOrder) -> list[str]:
             "-oo", f"TABLES={order.schema}.{order.view}",
             "-dialect", "OGRSQL", "-sql", query,
             "-nln", order.layer,
-            "-nlt", geometry.ogr_type if geometry else "NONE",
+            *_type_arguments(order.shape.geometry),
             "-gt", "65536",
             *LAYER_OPTIONS[order.format],
         ],
@@ -122,6 +121,18 @@ def export_table(postgis: PostGIS, gdal: Gdal, order: ExportOrder) -> list[str]:
     )  # fmt: skip
     postgis.run(sql.SQL("DROP VIEW {}").format(sql.Identifier(order.schema, order.view)))
     return names
+
+
+def _type_arguments(geometry: GeometryPlan | None) -> list[str]:
+    """Return the layer's type; for a mix its dimensions only.
+
+    Where `-nlt GEOMETRY` is asked for, ogr2ogr 3.6 makes every empty geometry NULL.
+    """
+    if geometry is None:
+        return ["-nlt", "NONE"]
+    if geometry.type_name == "Geometry":
+        return ["-dim", f"XY{geometry.dimensions}"]
+    return ["-nlt", geometry.ogr_type]
 
 
 def _published(order: ExportOrder) -> tuple[list[str], str]:
