@@ -20,6 +20,8 @@ from libs.fidelity.wkb import DIMENSIONS, union
 from libs.models.fidelity import Bbox, ColumnFacts, GeometryFacts, HopFacts
 
 COLUMNS_A_QUERY = 400
+_ISO_NAMES = {"Tin": "TIN"}
+"""PostGIS's name of a geometry type -> that of WKB, where they differ."""
 _FLAGS = {0: 0, 1: 2, 2: 1, 3: 3}
 """PostGIS's number of a geometry's dimensions (M is 1, Z is 2) -> that of WKB (Z is 1, M is 2)."""
 
@@ -108,7 +110,7 @@ def _measure_geometry(
         if type_name is None:
             nulls = int(rows)
             continue
-        types[type_name + DIMENSIONS[_FLAGS[flag]]] = int(rows)
+        types[_ISO_NAMES.get(type_name, type_name) + DIMENSIONS[_FLAGS[flag]]] = int(rows)
         empties += int(empty_rows)
         invalid += int(invalid_rows)
         vertices += int(points)
@@ -125,19 +127,3 @@ def _measure_geometry(
 def is_finite(bbox: Bbox) -> bool:
     """Return whether all four numbers are finite."""
     return all(math.isfinite(value) for value in bbox)
-
-
-def invalid_places(
-    postgis: PostGIS, schema: str, table: str, *, limit: int = 5
-) -> list[tuple[int, str, str]]:
-    """Return (row of the published table, reason, WKT point) of the first invalid geometries."""
-    return [
-        (int(row), str(reason), str(place))
-        for row, reason, place in postgis.run(
-            statement("invalid_places").format(
-                geometry=sql.Identifier(GEOMETRY_COLUMN),
-                table=sql.Identifier(schema, table),
-                limit=sql.Literal(limit),
-            )
-        )
-    ]

@@ -12,7 +12,7 @@ from psycopg2 import sql
 from libs.compute.export_names import distinct_names, layer_name, ogr_name, ogr_select
 from libs.compute.measure import measure_columns
 from libs.compute.postgis import PostGIS
-from libs.compute.tables import GEOMETRY_COLUMN, TableShape, column_name
+from libs.compute.tables import GEOMETRY_COLUMN, GeometryPlan, TableShape, column_name
 from libs.models.fidelity import ColumnFacts, HopFacts
 from libs.spatial_utils.column_types import is_held_as_text
 from libs.spatial_utils.drivers import OUTPUT_DRIVERS
@@ -41,7 +41,6 @@ class ExportOrder:
     format: str
     path: Path
     as_text: frozenset[int] = frozenset()
-    has_empty_geometries: bool = False
 
     @property
     def layer(self) -> str:
@@ -58,16 +57,6 @@ class ExportOrder:
         name = self.shape.columns[position].type
         is_text = position in self.as_text or is_held_as_text(self.format, name)
         return "text" if is_text else name
-
-    @property
-    def geometry_arguments(self) -> tuple[str, ...]:
-        """What ogr2ogr is told of the geometry type.
-
-        Told of one, it turns empty geometries into NULL: with those, the view's own type stands.
-        """
-        if self.shape.geometry is None:
-            return ("-nlt", "NONE")
-        return () if self.has_empty_geometries else ("-nlt", self.shape.geometry.ogr_type)
 
     def template(self, position: int) -> str:
         """Return how a column is selected; `{}` where the format holds its values as they are."""
@@ -122,7 +111,7 @@ def export_table(postgis: PostGIS, gdal: Gdal, order: ExportOrder) -> list[str]:
             "-oo", f"TABLES={order.schema}.{order.view}",
             "-dialect", "OGRSQL", "-sql", query,
             "-nln", order.layer,
-            *order.geometry_arguments,
+            *_type_arguments(order.shape.geometry),
             "-gt", "65536",
             *LAYER_OPTIONS[order.format],
         ],
@@ -132,6 +121,18 @@ def export_table(postgis: PostGIS, gdal: Gdal, order: ExportOrder) -> list[str]:
     )  # fmt: skip
     postgis.run(sql.SQL("DROP VIEW {}").format(sql.Identifier(order.schema, order.view)))
     return names
+
+
+def _type_arguments(geometry: GeometryPlan | None) -> list[str]:
+    """Return the layer's type; for a mix its dimensions only.
+
+    Where `-nlt GEOMETRY` is asked for, ogr2ogr 3.6 makes every empty geometry NULL.
+    """
+    if geometry is None:
+        return ["-nlt", "NONE"]
+    if geometry.type_name == "Geometry":
+        return ["-dim", f"XY{geometry.dimensions}"]
+    return ["-nlt", geometry.ogr_type]
 
 
 def _published(order: ExportOrder) -> tuple[list[str], str]:

@@ -14,6 +14,12 @@ from libs.models.version import Column
 from libs.spatial_utils.column_types import POSTGRES_TYPES
 
 GEOMETRY_COLUMN = "__geom"
+SOURCE_COLUMN = "__source"
+"""Of a transformed table: the number of the source that the row comes from, counted from 0."""
+ROW_COLUMN = "__row"
+"""Of a transformed table: the row's ctid in the loaded table of that source."""
+BEFORE_COLUMN = "__before"
+"""Of a table that was repaired: the geometry before the repair, NULL where nothing was repaired."""
 
 
 def column_name(position: int) -> str:

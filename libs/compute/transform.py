@@ -6,14 +6,18 @@ in spatial order (PostGIS sorts geometries along a Hilbert curve).
 What belongs here: that statement. What does not: what it must produce (`libs.pipeline.check`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from psycopg2 import sql
 
+from libs.compute.plain_geometry import plain_geometry
 from libs.compute.postgis import PostGIS
 from libs.compute.statements import statement
 from libs.compute.tables import (
+    BEFORE_COLUMN,
     GEOMETRY_COLUMN,
+    ROW_COLUMN,
+    SOURCE_COLUMN,
     GeometryPlan,
     TableShape,
     column_name,
@@ -21,7 +25,6 @@ from libs.compute.tables import (
 )
 from libs.spatial_utils.column_types import POSTGRES_TYPES
 
-_LINEARISED = "ST_CurveToLine({}, 32, 0, 0)"
 _FORCED = {
     "": "ST_Force2D({})",
     "Z": "ST_Force3DZ({})",
@@ -32,14 +35,19 @@ _FORCED = {
 
 @dataclass(frozen=True)
 class TransformSource:
-    """A loaded table; `positions` gives for each published column its own, None for NULL."""
+    """A loaded table; `positions` gives for each published column its own, None for NULL.
+
+    `is_plain` where it has neither curves nor surfaces; `can_repair` is false where no geometry of
+    it may be repaired.
+    """
 
     table: str
     srid: int
     is_swapped: bool
     positions: tuple[int | None, ...]
     has_geometry: bool = True
-    has_curves: bool = False
+    is_plain: bool = True
+    can_repair: bool = True
 
 
 @dataclass(frozen=True)
@@ -54,34 +62,48 @@ class TransformOrder:
 
 
 def transform_table(postgis: PostGIS, schema: str, order: TransformOrder) -> None:
-    """Create `order.target` in `schema`; raises `SourceError` where PostGIS refuses the data."""
-    names = [sql.Identifier(column_name(n)) for n in range(len(order.shape.columns))]
-    columns: list[sql.Composable] = list(names)
-    ordering: sql.Composable = sql.SQL("")
+    """Create `order.target` in `schema`; raises `SourceError` where PostGIS refuses the data.
+
+    Beside the published columns a row keeps where it comes from (`SOURCE_COLUMN`, `ROW_COLUMN`) and
+    what a repair replaced (`BEFORE_COLUMN`).
+    """
+    provenance = [sql.Identifier(SOURCE_COLUMN), sql.Identifier(ROW_COLUMN)]
+    columns: list[sql.Composable] = [
+        *(sql.Identifier(column_name(n)) for n in range(len(order.shape.columns))),
+        *provenance,
+    ]
+    ordering: list[sql.Composable] = [*provenance]
+    repair: sql.Composable = sql.SQL("")
     if order.shape.geometry:
-        geometry = sql.Identifier(GEOMETRY_COLUMN)
-        columns.append(
-            sql.SQL("{}::{} AS {}").format(
-                _repaired(geometry, order),
-                geometry_type(order.shape.geometry, order.target_srid),
-                geometry,
-            )
-        )
-        ordering = sql.SQL("ORDER BY {}, __source, __row").format(
-            sql.Identifier("source", GEOMETRY_COLUMN)
-        )
-    else:
-        ordering = sql.SQL("ORDER BY __source, __row")
+        columns += _geometry_columns(order, order.shape.geometry)
+        ordering.insert(0, sql.Identifier("source", GEOMETRY_COLUMN))
+        if order.repair:
+            repair = statement("repair").format(geometry=sql.Identifier(GEOMETRY_COLUMN))
     selects = [_select(schema, order, number) for number in range(len(order.sources))]
     postgis.run(
         statement("transform").format(
             target=sql.Identifier(schema, order.target),
-            columns=sql.SQL(", ").join(columns) if columns else sql.SQL(""),
+            columns=sql.SQL(", ").join(columns),
             sources=sql.SQL(" UNION ALL ").join(selects),
-            order=ordering,
+            repair=repair,
+            order=sql.SQL(", ").join(ordering),
         )
     )
     postgis.run(sql.SQL("ANALYZE {}").format(sql.Identifier(schema, order.target)))
+
+
+def _geometry_columns(order: TransformOrder, plan: GeometryPlan) -> list[sql.Composable]:
+    own, name = sql.Identifier("source", GEOMETRY_COLUMN), sql.Identifier(GEOMETRY_COLUMN)
+    if not order.repair:
+        kind = geometry_type(plan, order.target_srid)
+        return [sql.SQL("{}::{} AS {}").format(own, kind, name)]
+    kind = geometry_type(replace(plan, type_name="Geometry"), order.target_srid)
+    return [
+        sql.SQL("COALESCE(repair.geometry, {})::{} AS {}").format(own, kind, name),
+        sql.SQL("CASE WHEN repair.geometry IS NOT NULL THEN {} END AS {}").format(
+            own, sql.Identifier(BEFORE_COLUMN)
+        ),
+    ]
 
 
 def numbered_rows(schema: str, order: TransformOrder) -> sql.Composable:
@@ -118,7 +140,11 @@ def _select(schema: str, order: TransformOrder, number: int) -> sql.Composable:
                 sql.Identifier(GEOMETRY_COLUMN),
             )
         )
-    parts += [sql.SQL("{} AS __source").format(sql.Literal(number)), sql.SQL("ctid AS __row")]
+    parts += [
+        sql.SQL("{} AS {}").format(sql.Literal(number), sql.Identifier(SOURCE_COLUMN)),
+        sql.SQL("ctid AS {}").format(sql.Identifier(ROW_COLUMN)),
+        sql.SQL("{} AS can_repair").format(sql.Literal(source.can_repair)),
+    ]
     return sql.SQL("SELECT {} FROM {}").format(
         sql.SQL(", ").join(parts), sql.Identifier(schema, source.table)
     )
@@ -129,8 +155,8 @@ def placed_geometry(source: TransformSource) -> sql.Composable:
     geometry: sql.Composable = sql.Identifier(GEOMETRY_COLUMN)
     if source.is_swapped:
         geometry = sql.SQL("ST_FlipCoordinates({})").format(geometry)
-    if source.has_curves:
-        geometry = sql.SQL(_LINEARISED).format(geometry)
+    if not source.is_plain:
+        geometry = plain_geometry(geometry)
     return sql.SQL("ST_SetSRID({}, {})").format(geometry, sql.Literal(source.srid))
 
 
@@ -148,13 +174,3 @@ def _shaped(geometry: sql.Composable, plan: GeometryPlan) -> sql.Composable:
     if plan.type_name.startswith("Multi"):
         geometry = sql.SQL("ST_Multi({})").format(geometry)
     return sql.SQL(_FORCED[plan.dimensions]).format(geometry)
-
-
-def _repaired(geometry: sql.Composable, order: TransformOrder) -> sql.Composable:
-    if not order.repair:
-        return geometry
-    return sql.SQL(
-        "CASE WHEN ST_IsValid({0}) THEN {0} ELSE "
-        "ST_CollectionHomogenize(ST_CollectionExtract(ST_MakeValid({0}), ST_Dimension({0}) + 1)) "
-        "END"
-    ).format(geometry)

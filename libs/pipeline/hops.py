@@ -13,7 +13,7 @@ from libs.fidelity.wkb import union
 from libs.models.errors import FidelityError
 from libs.models.fidelity import ColumnFacts, GeometryFacts, HopFacts
 from libs.models.version import Column
-from libs.pipeline.kinds.planning import LINEAR_TYPES
+from libs.pipeline.kinds.geometry_planning import LINEAR_TYPES, SURFACE_TYPES, plain_type
 from libs.pipeline.state import TransformedTable
 
 REMEDY = (
@@ -23,6 +23,7 @@ SHOWN = 5
 REPAIRED = frozenset({"empty_geometries", "geometry_types", "vertices", "extent"})
 REPROJECTED = frozenset({"extent"})
 LINEARISED = frozenset({"vertices", "extent"})
+MADE_FLAT = frozenset({"geometry_types"})
 
 
 def require_same(
@@ -136,7 +137,7 @@ def shaped(facts: HopFacts, plan: GeometryPlan | None) -> HopFacts:
 
 
 def _planned_type(flat: str, plan: GeometryPlan) -> str:
-    name = LINEAR_TYPES.get(flat, flat)
+    name = plain_type(flat)
     if plan.type_name == f"Multi{name}":
         name = plan.type_name
     return f"{name} {plan.dimensions}".strip()
@@ -144,8 +145,18 @@ def _planned_type(flat: str, plan: GeometryPlan) -> str:
 
 def has_curves(facts: HopFacts) -> bool:
     """Return whether a geometry is a curve."""
+    return bool(flat_types(facts) & LINEAR_TYPES.keys())
+
+
+def has_surfaces(facts: HopFacts) -> bool:
+    """Return whether a geometry is made of faces."""
+    return not flat_types(facts).isdisjoint(SURFACE_TYPES)
+
+
+def flat_types(facts: HopFacts) -> set[str]:
+    """Return the geometry types without their dimensions."""
     types = facts.geometry.types if facts.geometry else {}
-    return any(name.partition(" ")[0] in LINEAR_TYPES for name in types)
+    return {name.partition(" ")[0] for name in types}
 
 
 def without_m(facts: HopFacts) -> HopFacts:

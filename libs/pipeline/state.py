@@ -4,11 +4,12 @@ What belongs here: the values and the facts a phase reports about itself. What d
 come about (one module a phase).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from libs.compute.measure import TableFacts
+from libs.compute.plain_geometry import NestedShapes
 from libs.compute.tables import GeometryPlan, TableShape
 from libs.ledger.records import Delivery, FileClaim
 from libs.models.fidelity import HopFacts
@@ -170,12 +171,26 @@ class LoadedTable:
 
 @dataclass(frozen=True)
 class LoadedRows(LoadedTable):
-    """A table in PostGIS; the rest is in the order of `plan.sources`: what was read, what came."""
+    """A table in PostGIS; the rest is in the order of `plan.sources`: what was read, what came.
+
+    `nested` are the shapes that hide in geometry collections; empty where none was looked for.
+    """
 
     plan: TablePlan[TableSource]
     raw_tables: tuple[str, ...]
     read: tuple[HopFacts, ...]
     loaded: tuple[HopFacts, ...]
+    nested: tuple[NestedShapes, ...] = ()
+
+    @property
+    def has_nested_curves(self) -> bool:
+        """Whether a curve hides in a collection."""
+        return any(shapes.curves for shapes in self.nested)
+
+    @property
+    def has_nested_surfaces(self) -> bool:
+        """Whether a surface hides in a collection."""
+        return any(shapes.surfaces for shapes in self.nested)
 
 
 @dataclass(frozen=True)
@@ -216,11 +231,15 @@ class TransformedTable:
 
 @dataclass(frozen=True)
 class TransformedRows(TransformedTable):
-    """A table in PostGIS, under the name `table`."""
+    """A table in PostGIS, under the name `table`.
+
+    `empty_parts` counts geometry collections that hold empty geometries beside others.
+    """
 
     table: str
     loaded: LoadedRows
     is_repaired: bool
+    empty_parts: int = field(default=0, kw_only=True)
 
     @property
     def plan(self) -> TablePlan[TableSource]:

@@ -1,7 +1,11 @@
-SELECT row_number, reason(detail), ST_AsText(location(detail), 6)
+SELECT source_number, row_id, reason(detail), ST_AsText(location(detail), 6)
 FROM (
-    SELECT row_number, ST_IsValidDetail({geometry}) AS detail
-    FROM (SELECT row_number() OVER () AS row_number, {geometry} FROM {table}) AS numbered
+    SELECT
+        {source} AS source_number,
+        {row}::text AS row_id,
+        ST_IsValidDetail({geometry}) AS detail
+    FROM {table}
     WHERE NOT ST_IsValid({geometry})
+    ORDER BY {source}, {row}
     LIMIT {limit}
 ) AS invalid

@@ -1,4 +1,5 @@
 CREATE UNLOGGED TABLE {target} AS
 SELECT {columns}
 FROM ({sources}) AS source
-{order}
+{repair}
+ORDER BY {order}

@@ -18,7 +18,8 @@ def parquet_warnings(
     """Return what GeoParquet or Parquet changed, a warning a kind of change."""
     said = [_renamed(table, names)]
     if table.plan.geometry and table.plan.geometry.has_m:
-        said.append(("output.m_dropped", ["the geometry's M values"]))
+        rows = table.facts.rows - table.facts.geometry.nulls
+        said.append(("output.m_dropped", [f"the M values of {rows} geometries were left out"]))
     return _warnings(table, output_format, said)
 
 

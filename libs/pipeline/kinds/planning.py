@@ -1,17 +1,18 @@
-"""From layers to tables: names, columns, geometry types and CRSs decided before anything is loaded.
+"""From layers to tables: names, columns and CRSs decided before anything is loaded.
 
 What belongs here: every decision about what a table will be. What does not: carrying it out
-(`libs.pipeline.kinds.vector`), what holds for tabular sources as well (`merging`).
+(`libs.pipeline.kinds.vector`), what holds for tabular sources as well (`merging`), the geometry
+column (`geometry_planning`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from libs.compute.tables import GeometryPlan
 from libs.models.errors import SourceError
 from libs.models.manifest import Manifest
 from libs.models.version import Column, Warn
+from libs.pipeline.kinds.geometry_planning import plan_geometry
 from libs.pipeline.kinds.merging import (
     default_table,
     merge_columns,
@@ -23,20 +24,7 @@ from libs.pipeline.kinds.sources import FoundLayer
 from libs.pipeline.state import TablePlan
 from libs.spatial_utils.column_types import from_ogr
 from libs.spatial_utils.crs import Crs, parse_crs
-from libs.spatial_utils.layers import Field, GeometryTypeFact, Layer
-
-SIMPLE_TYPES = (
-    "Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon",
-    "GeometryCollection",
-)  # fmt: skip
-LINEAR_TYPES = {
-    "CircularString": "LineString",
-    "CompoundCurve": "LineString",
-    "CurvePolygon": "Polygon",
-    "MultiCurve": "MultiLineString",
-    "MultiSurface": "MultiPolygon",
-}
-UNKNOWN_TYPE = "Unknown(any)"
+from libs.spatial_utils.layers import Field, Layer
 
 
 @dataclass(frozen=True)
@@ -84,7 +72,7 @@ def plan_tables(
     plans = []
     for name in names:
         members = tuple(source for source in sources if source.table == name)
-        geometry = _plan_geometry(name, members, warnings)
+        geometry = plan_geometry(name, members, warnings)
         warnings += _zone_warnings(name, members)
         plans.append(
             TablePlan(
@@ -171,85 +159,4 @@ def _zone_warnings(name: str, members: Sequence[SourceLayer]) -> list[Warn]:
         )
         for member, field in mixed
         if field.zones
-    ]
-
-
-def _plan_geometry(
-    name: str, members: Sequence[SourceLayer], warnings: list[Warn]
-) -> GeometryPlan | None:
-    with_geometry = [member for member in members if member.layer.has_geometry]
-    if not with_geometry:
-        return None
-    facts: list[GeometryTypeFact] = []
-    for member in with_geometry:
-        facts += member.layer.geometry_types
-        for fact in member.layer.geometry_types:
-            _require_supported(member, fact)
-    if not facts:
-        facts = [
-            member.layer.declared_type
-            for member in with_geometry
-            if member.layer.declared_type.name != UNKNOWN_TYPE
-        ]
-    names = {LINEAR_TYPES.get(fact.name, fact.name) for fact in facts}
-    plan = GeometryPlan(
-        type_name=_common_type(names),
-        has_z=any(fact.has_z for fact in facts),
-        has_m=any(fact.has_m for fact in facts),
-    )
-    for member in with_geometry:
-        warnings += _geometry_warnings(name, member, plan)
-    return plan
-
-
-def _require_supported(member: SourceLayer, fact: GeometryTypeFact) -> None:
-    if fact.name not in SIMPLE_TYPES and fact.name not in LINEAR_TYPES:
-        raise SourceError(
-            "source.unsupported_geometry",
-            f"expected {', '.join(SIMPLE_TYPES)} or a curve, found {fact.name}.",
-            remedy="Convert these geometries, e.g. to MultiPolygon, and drop the file again.",
-            file=member.file,
-            layer=member.layer.name,
-        )
-
-
-def _common_type(names: set[str]) -> str:
-    if len(names) == 1:
-        (only,) = names
-        return only if only in SIMPLE_TYPES else "Geometry"
-    for name in names:
-        if names == {name, f"Multi{name}"}:
-            return f"Multi{name}"
-    return "Geometry"
-
-
-def _geometry_warnings(name: str, member: SourceLayer, plan: GeometryPlan) -> list[Warn]:
-    types = member.layer.geometry_types
-    curves = sum(fact.rows for fact in types if fact.is_curve)
-    flat = sum(fact.rows for fact in types if (fact.has_z, fact.has_m) != (plan.has_z, plan.has_m))
-    is_multi = plan.type_name.startswith("Multi")
-    single = sum(fact.rows for fact in types if is_multi and "Multi" not in fact.name)
-    said = [
-        ("geometry.linearised", curves, "curved geometries were linearised"),
-        (
-            "geometry.dimension_added",
-            flat,
-            f"geometries without {' and '.join(plan.dimensions)} got 0 there, because others have "
-            "it",
-        ),
-        (
-            "geometry.promoted_to_multi",
-            single,
-            f"single geometries became {plan.type_name}, because others of the table are",
-        ),
-    ]
-    return [
-        Warn(
-            code=code,
-            message=f"Table {name!r}: {count} {what}.",
-            file=member.file,
-            layer=member.layer.name,
-        )
-        for code, count, what in said
-        if count
     ]

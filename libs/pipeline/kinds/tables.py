@@ -4,12 +4,14 @@ What belongs here: transform, check, dump and description of a table in the ephe
 does not: how its rows got there (`vector` and its siblings).
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from psycopg2 import sql
 
+from libs.compute.geometry_survey import count_empty_parts
 from libs.compute.geoparquet import ParquetOrder, read_parquet, write_parquet
-from libs.compute.measure import invalid_places, is_finite, measure_table
+from libs.compute.measure import is_finite, measure_table
 from libs.compute.offenders import Rows
 from libs.compute.ogr_export import (
     ExportOrder,
@@ -18,6 +20,7 @@ from libs.compute.ogr_export import (
     export_table,
     read_back,
 )
+from libs.compute.plain_geometry import NestedShapes
 from libs.compute.srid import ensure_srid
 from libs.compute.transform import (
     TransformOrder,
@@ -37,16 +40,21 @@ from libs.models.version import (
 )
 from libs.pipeline.hops import (
     LINEARISED,
+    MADE_FLAT,
     REPAIRED,
     REPROJECTED,
     appended,
+    flat_types,
     has_curves,
+    has_surfaces,
     require_same,
     shaped,
     without_m,
 )
 from libs.pipeline.kinds.base import Kind
 from libs.pipeline.kinds.format_warnings import layer_warnings, parquet_warnings
+from libs.pipeline.kinds.geometries import coordinate_warnings, invalid_geometry_warnings
+from libs.pipeline.kinds.geometry_planning import narrowed
 from libs.pipeline.kinds.reprojecting import (
     Reprojection,
     judge_reprojection,
@@ -75,6 +83,7 @@ class TableKind(Kind[LoadedRows, TransformedRows]):
     ) -> tuple[TransformedRows, list[Warn]]:
         """Run the one fused statement of a table and measure what it made."""
         postgis, plan, name = bench.clients.postgis, table.plan, f"out_{number}"
+        warnings = coordinate_warnings(bench, table)
         order = _order(bench, table, name, repair=loaded.intake.manifest.options.repair)
         reprojection = None
         if plan.crs:
@@ -88,9 +97,11 @@ class TableKind(Kind[LoadedRows, TransformedRows]):
             raise
         facts = measure_table(postgis, bench.schema, name, plan.shape)
         transformations: tuple[Transformation, ...] = ()
-        warnings: list[Warn] = []
         if reprojection:
-            transformations, warnings = judge_reprojection(bench, reprojection, facts)
+            transformations, said = judge_reprojection(bench, reprojection, facts)
+            warnings += said
+        if plan.geometry:
+            plan = replace(plan, geometry=narrowed(plan.geometry, facts.geometry_types))
         transformed = TransformedRows(
             name=plan.name,
             facts=facts,
@@ -100,8 +111,9 @@ class TableKind(Kind[LoadedRows, TransformedRows]):
             layer=plan.sources[0].layer_name,
             transformations=transformations,
             table=name,
-            loaded=table,
+            loaded=replace(table, plan=plan),
             is_repaired=order.repair,
+            empty_parts=_empty_parts(bench, name, facts.hop),
         )
         return transformed, warnings
 
@@ -115,7 +127,7 @@ class TableKind(Kind[LoadedRows, TransformedRows]):
 
     def check(self, bench: Workbench, table: TransformedRows) -> tuple[int, list[Warn]]:
         """Compare what was read with what was loaded, and that with what it was made into."""
-        return _compare_hops(table), _invalid_geometries(bench, table)
+        return _compare_hops(table), invalid_geometry_warnings(bench, table)
 
     def formats(
         self, table: TransformedRows, wanted: tuple[str, ...] | None
@@ -195,24 +207,31 @@ def _order(
         target_srid=ensure_srid(bench.clients.postgis, plan.crs) if plan.crs else 0,
         shape=plan.shape,
         sources=tuple(
-            _transform_source(bench, table, source, raw, facts)
-            for source, raw, facts in zip(plan.sources, table.raw_tables, table.loaded, strict=True)
+            _transform_source(bench, table, number) for number in range(len(plan.sources))
         ),
         repair=repair,
     )
 
 
-def _transform_source(
-    bench: Workbench, table: LoadedRows, source: TableSource, raw: str, facts: HopFacts
-) -> TransformSource:
+def _transform_source(bench: Workbench, table: LoadedRows, number: int) -> TransformSource:
+    source, facts = table.plan.sources[number], table.loaded[number]
+    nested = table.nested[number] if table.nested else NestedShapes()
+    surfaces = has_surfaces(facts) or nested.surfaces > 0
     return TransformSource(
-        table=raw,
+        table=table.raw_tables[number],
         srid=ensure_srid(bench.clients.postgis, source.crs) if source.crs else 0,
         is_swapped=source.is_swapped,
         positions=_positions(table, source),
         has_geometry=source.has_geometry,
-        has_curves=has_curves(facts),
+        is_plain=not (surfaces or has_curves(facts) or nested.curves),
+        can_repair=not surfaces,
     )
+
+
+def _empty_parts(bench: Workbench, name: str, facts: HopFacts) -> int:
+    if "GeometryCollection" not in flat_types(facts):
+        return 0
+    return count_empty_parts(bench.clients.postgis, bench.schema, name)
 
 
 def _positions(table: LoadedRows, source: TableSource) -> tuple[int | None, ...]:
@@ -268,25 +287,11 @@ def _excused(table: TransformedRows) -> frozenset[str]:
         excused |= REPAIRED
     if table.transformations or any(source.is_swapped for source in table.plan.sources):
         excused |= REPROJECTED
-    if any(has_curves(facts) for facts in table.loaded.loaded):
+    if table.loaded.has_nested_curves or any(map(has_curves, table.loaded.loaded)):
         excused |= LINEARISED
+    if table.loaded.has_nested_surfaces:
+        excused |= MADE_FLAT
     return excused
-
-
-def _invalid_geometries(bench: Workbench, table: TransformedRows) -> list[Warn]:
-    if not table.facts.invalid_geometries:
-        return []
-    places = invalid_places(bench.clients.postgis, bench.schema, table.table)
-    first = "; ".join(f"row {row}: {reason} at {place}" for row, reason, place in places)
-    return [
-        Warn(
-            code="geometry.invalid",
-            message=f"Table {table.name!r}: {table.facts.invalid_geometries} geometries are "
-            f"not valid and were kept as they are, e.g. {first}. options.repair makes them valid.",
-            file=table.file,
-            layer=table.layer,
-        )
-    ]
 
 
 def _write_layer(
@@ -302,7 +307,6 @@ def _write_layer(
         output_format,
         path,
         as_text=columns_as_text(postgis, bench.schema, table.table, shape),
-        has_empty_geometries=table.facts.geometry.empties > 0,
     )
     names = export_table(postgis, gdal, order)
     holds = read_back(gdal, order)
@@ -324,4 +328,6 @@ def _holding_format(table: TransformedRows, wanted: str) -> tuple[str, str]:
         return "geoparquet", "it has a geometry"
     if wanted == "flatgeobuf" and missing:
         return "gpkg", f"{missing} of its rows have no or an empty geometry"
+    if wanted == "flatgeobuf" and table.empty_parts:
+        return "gpkg", f"{table.empty_parts} of its geometry collections have an empty part"
     return wanted, ""

@@ -9,6 +9,7 @@ from libs.compute.spool import spooled
 from libs.compute.text_doubts import doubtful_texts
 from libs.models.fidelity import HopFacts
 from libs.models.version import Warn
+from libs.pipeline.kinds.geometries import nested_shape_warnings, with_nested_shapes
 from libs.pipeline.kinds.planning import SourceLayer, plan_tables
 from libs.pipeline.kinds.sources import find_layers
 from libs.pipeline.kinds.tables import TableKind
@@ -26,8 +27,9 @@ class VectorKind(TableKind):
         layers, gdal_warnings = find_layers(bench, fetched)
         plans, warnings = plan_tables(fetched.intake.manifest, fetched.intake.dataset_id, layers)
         tables = tuple(_load_table(bench, plan, number) for number, plan in enumerate(plans))
-        doubts = [warn for table in tables for warn in _text_doubts(bench, table)]
-        return Loaded(fetched, tables, (*gdal_warnings, *warnings, *doubts))
+        for table in tables:
+            warnings += nested_shape_warnings(table) + _text_doubts(bench, table)
+        return Loaded(fetched, tables, (*gdal_warnings, *warnings))
 
 
 def _load_table(bench: Workbench, plan: TablePlan[SourceLayer], number: int) -> LoadedRows:
@@ -35,7 +37,7 @@ def _load_table(bench: Workbench, plan: TablePlan[SourceLayer], number: int) -> 
     loaded = tuple(
         _load_source(bench, source, name) for source, name in zip(plan.sources, names, strict=True)
     )
-    return LoadedRows(
+    table = LoadedRows(
         name=plan.name,
         rows=sum(facts.rows for facts in loaded),
         parts=len(loaded),
@@ -44,6 +46,7 @@ def _load_table(bench: Workbench, plan: TablePlan[SourceLayer], number: int) -> 
         read=tuple(source.layer.facts for source in plan.sources),
         loaded=loaded,
     )
+    return with_nested_shapes(bench, table)
 
 
 def _load_source(bench: Workbench, source: SourceLayer, table: str) -> HopFacts:
