@@ -55,6 +55,7 @@ CASES = [
     Case("MapInfo File", "cities.mif"),
     Case("SQLite", "cities.sqlite"),
     Case("SQLite", "spatialite.db", options=("-dsco", "SPATIALITE=YES")),
+    Case("OpenFileGDB", "cities.gdb"),
     Case("DXF", "cities.dxf", {"Layer": ["0", "0"]}, crs="EPSG:4326", has_notes=False),
     Case("GPX", "cities.gpx", {}, has_notes=False),
 ]
