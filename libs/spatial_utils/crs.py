@@ -63,6 +63,12 @@ class Crs:
         return self.proj.to_json_dict()
 
     @property
+    def is_in_degrees(self) -> bool:
+        """Whether coordinates are longitudes and latitudes in degrees."""
+        axes = self.proj.axis_info[:2]
+        return self.proj.is_geographic and all(axis.unit_name == "degree" for axis in axes)
+
+    @property
     def is_undefined(self) -> bool:
         """Whether it only says that nobody knows it (srs_id 0 and -1 of GeoPackage)."""
         return self.proj.name.startswith("Undefined ")

@@ -17,6 +17,7 @@ VECTOR_DRIVERS: dict[str, tuple[str, ...]] = {
     "TopoJSON": (".topojson",),
     "ESRIJSON": (".esrijson",),
     "FlatGeobuf": (".fgb",),
+    "CSV": (".csv",),
     "Parquet": (".parquet", ".geoparquet", ".pq"),
     "LIBKML": (".kml",),
     "GML": (".gml",),
@@ -30,10 +31,11 @@ VECTOR_DRIVERS: dict[str, tuple[str, ...]] = {
 """Formats that are read, and the suffixes of their files (of a folder: `.gdb`).
 
 LIBKML and not KML, because the latter drops every ExtendedData and Schema field. No driver that
-stands for a server, a query or a list of other files (PostgreSQL, WFS, VRT), and not CSV: GDAL's
-driver drops surplus fields, and coordinates that it cannot read, without a word. Parquet is
-GeoParquet, read by Arrow: Debian's GDAL has no such driver.
+stands for a server, a query or a list of other files (PostgreSQL, WFS, VRT).
 """
+TABLE_DRIVERS = ("Parquet", "CSV")
+"""Formats that Arrow reads: Debian's GDAL has no driver for Parquet, and its CSV driver drops
+surplus fields, and coordinates that it cannot read, without a word."""
 RASTER_DRIVERS: dict[str, tuple[str, ...]] = {
     "GTiff": (".tif", ".tiff"),
     "SRTMHGT": (".hgt",),

@@ -110,8 +110,8 @@ class SourceDescription(_Fact):
     warnings: tuple[Warn, ...] = ()
 
 
-class GeoParquetAnswer(_Fact):
-    """What `describe_geoparquet.py` prints: a description, or why there is none."""
+class TableAnswer(_Fact):
+    """What `describe_table.py` prints: a description, or why there is none."""
 
     found: SourceDescription | None = None
     reason: Reason | None = None

@@ -22,13 +22,14 @@ from libs.spatial_utils.cog import cog_env
 from libs.spatial_utils.drivers import RASTER_DRIVERS, unknown_format
 from libs.spatial_utils.gdal_failures import Failure, not_utf_8, require_readable
 from libs.spatial_utils.gdal_messages import read_messages
-from libs.spatial_utils.layers import GeoParquetAnswer, Problem, SourceDescription
+from libs.spatial_utils.layers import Problem, SourceDescription, TableAnswer
 from libs.spatial_utils.opening import NOWHERE, driver_config, own_options
 from libs.spatial_utils.rasters import RasterAnswer, RasterDescription
 from libs.spatial_utils.references import DatabaseSchema, require_self_contained
+from libs.spatial_utils.table_request import TableRequest
 
 DESCRIBE_PROGRAM = Path(__file__).with_name("describe_source.py")
-DESCRIBE_GEOPARQUET_PROGRAM = Path(__file__).with_name("describe_geoparquet.py")
+DESCRIBE_TABLE_PROGRAM = Path(__file__).with_name("describe_table.py")
 LIST_SQLITE_PROGRAM = Path(__file__).with_name("list_sqlite.py")
 DESCRIBE_RASTER_PROGRAM = Path(__file__).with_name("describe_raster.py")
 DESCRIBE_PYTHON = sys.executable
@@ -163,22 +164,19 @@ class Gdal:
             raise unknown_format(file or path.name, "another format")
         return _with_left_out(description.model_copy(update={"problems": problems}), schema)
 
-    def describe_geoparquet(self, path: Path, *, spool: Path, file: str) -> SourceDescription:
-        """Return what Arrow finds in the GeoParquet file at `path`, as `describe` does.
+    def describe_table(self, request: TableRequest) -> SourceDescription:
+        """Return what Arrow finds in a file of Parquet or CSV, as `describe` does.
 
         Raises `SourceError` naming file and row where it cannot be read.
         """
-        request = {
-            "path": str(path), "file": file, "layer": path.stem, "spool": str(spool),
-        }  # fmt: skip
         said = self.run(
             DESCRIBE_PYTHON,
-            ["-I", str(DESCRIBE_GEOPARQUET_PROGRAM), json.dumps(request)],
-            cwd=path.parent,
+            ["-I", str(DESCRIBE_TABLE_PROGRAM), request.model_dump_json()],
+            cwd=request.path.parent,
             env=_FRUGAL,
-            file=file,
+            file=request.file,
         )
-        answer = GeoParquetAnswer.model_validate_json(said.stdout)
+        answer = TableAnswer.model_validate_json(said.stdout)
         if answer.reason is not None:
             place = answer.reason.model_dump()
             raise SourceError(place.pop("code"), place.pop("message"), **place)

@@ -11,6 +11,7 @@ import geopandas
 import pytest
 import shapely
 
+from libs.models.errors import SourceError
 from libs.models.version import TableVersion, Version
 from tests.integration import documents
 from tests.integration.line import Line, lake_bytes
@@ -24,7 +25,7 @@ TYPED = {"code": ["01001", "1e5"], "people": [415367, 7], "area": [87.88, -0.25]
 AS_TEXT = {"code": ["01001", "1e5"], "people": ["415367", "7"], "area": ["87.88", "-0.25"]}
 POINTS = ["POINT (8.5 47.25)", "POINT (-70.125 -33.5)"]
 
-HAVING_CRS = ("esri.json", "folders.kml", "wfs.xml", "town.osm", "town.osm.pbf")
+HAVING_CRS = ("zones.json", "esri.json", "folders.kml", "wfs.xml", "town.osm", "town.osm.pbf")
 Expected = dict[str, list[tuple[str, dict[str, Any]]]]
 
 
@@ -56,6 +57,7 @@ CASES = [
     Case("SQLite", "cities.sqlite"),
     Case("SQLite", "spatialite.db", options=("-dsco", "SPATIALITE=YES")),
     Case("OpenFileGDB", "cities.gdb"),
+    Case("CSV", "cities.csv", AS_TEXT, options=("-lco", "GEOMETRY=AS_WKT"), crs="EPSG:4326"),
     Case("DXF", "cities.dxf", {"Layer": ["0", "0"]}, crs="EPSG:4326", has_notes=False),
     Case("GPX", "cities.gpx", {}, has_notes=False),
 ]
@@ -115,6 +117,11 @@ def test_every_format_is_published_with_its_values(
                 "areas": [("POLYGON ((8 47, 9 47, 9 48, 8 47))", {"id": "z1", "code": "01"})],
                 "stops": [("POINT (8.5 47.5)", {"n": 3})],
             },
+        ),
+        (
+            "rows.csv",
+            b'code;the_geom;note\n01001;LINESTRING Z (1 2 3, 4 5 6);"a;\nb"\n7;;x\n',
+            {"": [("LINESTRING Z (1 2 3, 4 5 6)", {"code": "01001", "note": "a;\nb"})]},
         ),
         (
             "esri.json", documents.ESRI_JSON,
@@ -197,7 +204,49 @@ def test_layers_and_columns_are_those_of_the_document(
         by_shape = {
             shapely.to_wkt(geometry, trim=True): row
             for geometry, (_, row) in zip(found.geometry, found.iterrows(), strict=True)
+            if geometry is not None
         }
         assert set(by_shape) == {shape for shape, _ in rows}
         for shape, values in rows:
             assert {column: by_shape[shape][column] for column in values} == values
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "code"),
+    [
+        ("a,WKT\n1,POINT (1 2)\n2,POINT (1\n", {}, "source.coordinates"),
+        ("a,WKT\n1,POINT (1 2),more\n", {}, "source.ragged_rows"),
+        ("a,x,y\n1,1,2\n2,east,3\n", {"x_column": "x", "y_column": "y"}, "source.coordinates"),
+        ("a,x\n1,1\n", {"x_column": "x", "y_column": "y"}, "source.no_such_column"),
+    ],
+)
+def test_a_csv_whose_rows_have_no_geometry_that_can_be_read_is_refused(
+    line: Line, name: str, content: str, options: dict[str, str], code: str
+) -> None:
+    path = line.user.put(f"uploads/{name}/rows.csv", content.encode())
+    manifest = make_manifest(name, [path], options=options)
+    manifest["files"][0]["crs"] = "EPSG:4326"
+
+    with pytest.raises(SourceError) as refused:
+        line.run(name, manifest)
+
+    assert refused.value.reason.code == code
+
+
+def test_a_csv_becomes_points_or_a_table_as_the_manifest_says(line: Line, name: str) -> None:
+    path = line.user.put(f"uploads/{name}/rows.csv", b"code,lon,lat\n01001,8.5,47.25\n7,,\n")
+    points = make_manifest(name, [path], options={"x_column": "lon", "y_column": "lat"})
+    points["files"][0]["crs"] = "EPSG:4326"
+
+    (table,) = line.run(name, points).tables
+    version = line.run(f"{name}-2", make_manifest(f"{name}-2", [path]))
+
+    found = rows_of(line, table).sort_values("code")
+    assert found["code"].tolist() == ["01001", "7"]
+    assert found["lon"].fillna("none").tolist() == ["8.5", "none"]
+    assert [g and shapely.to_wkt(g, trim=True) for g in found.geometry] == [
+        "POINT (8.5 47.25)",
+        None,
+    ]
+    assert version.tables[0].geometry_types == ()
+    assert "source.no_geometry_column" in {warning.code for warning in version.warnings}

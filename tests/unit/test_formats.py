@@ -50,7 +50,7 @@ def test_the_driver_is_the_declared_one_or_that_of_the_suffix(
     assert driver_of(name, declared) == expected
 
 
-@pytest.mark.parametrize("declared", ["VRT", "OGR_VRT", "PostgreSQL", "CSV", "", "GPKG,VRT"])
+@pytest.mark.parametrize("declared", ["VRT", "OGR_VRT", "PostgreSQL", "", "GPKG,VRT"])
 def test_a_driver_off_the_allow_list_is_refused_and_the_known_are_named(declared: str) -> None:
     with pytest.raises(SourceError) as caught:
         driver_of("roads.gpkg", declared)
@@ -65,7 +65,7 @@ def test_no_suffix_has_two_drivers() -> None:
 
 
 def test_no_driver_that_follows_references_is_allowed() -> None:
-    assert {"OGR_VRT", "VRT", "PostgreSQL", "WFS", "HTTP", "CSV"}.isdisjoint(VECTOR_DRIVERS)
+    assert {"OGR_VRT", "VRT", "PostgreSQL", "WFS", "HTTP"}.isdisjoint(VECTOR_DRIVERS)
 
 
 def test_every_output_has_a_suffix_and_every_one_of_gdals_is_read_back() -> None:

@@ -16,6 +16,7 @@ from libs.spatial_utils.crs import Crs, parse_crs, unreadable_crs
 
 WGS84_BY_DEFAULT = {"GeoJSON", "GeoJSONSeq", "TopoJSON"}
 """Drivers that give WGS 84 to a file which names no CRS."""
+MAX_LONGITUDE, MAX_LATITUDE = 180, 90
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,23 @@ def _named(found: FoundLayer) -> _Named:
     own, said = found.layer.geometry_fields[0].crs, found.crs_text
     label, layer = found.candidate.label, found.layer.name
     crs = parse_crs(own.wkt, file=label, layer=layer) if own else None
+    if crs is None and found.driver == "TopoJSON" and _is_within_degrees(found):
+        return _Named(parse_crs("EPSG:4326"), is_default=True)
     is_by_default = crs is not None and found.driver in WGS84_BY_DEFAULT
     if is_by_default and not said.text:
         return _Named(crs, is_default=True, is_null=said.is_null)
     if is_by_default or crs is None:
         return _from_text(said.text, crs)
     return _Named(crs)
+
+
+def _is_within_degrees(found: FoundLayer) -> bool:
+    """Return whether coordinates may be degrees: some TopoJSON is drawn for the screen."""
+    geometry = found.layer.facts.geometry
+    if geometry is None or geometry.bbox is None:
+        return True
+    xmin, ymin, xmax, ymax = geometry.bbox
+    return max(-xmin, xmax) <= MAX_LONGITUDE and max(-ymin, ymax) <= MAX_LATITUDE
 
 
 def _from_text(text: str, read_by_gdal: Crs | None) -> _Named:

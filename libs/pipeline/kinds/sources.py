@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path, PurePosixPath
 
 from libs.models.errors import SourceError
-from libs.models.manifest import ManifestFile
+from libs.models.manifest import ManifestFile, Options
 from libs.models.version import Warn
 from libs.pipeline.kinds import shapefiles
 from libs.pipeline.kinds.file_groups import FileGroup, group_parts, missing_parts, stage
@@ -22,7 +22,7 @@ from libs.pipeline.state import Fetched
 from libs.pipeline.workbench import Workbench
 from libs.spatial_utils import drivers
 from libs.spatial_utils.containers.names import ARCHIVE_SUFFIXES
-from libs.spatial_utils.crs import unreadable_crs
+from libs.spatial_utils.crs import parse_crs, unreadable_crs
 from libs.spatial_utils.crs_text import (
     NO_CRS_TEXT,
     CrsText,
@@ -34,6 +34,7 @@ from libs.spatial_utils.file_sets import companion_of
 from libs.spatial_utils.layers import Layer, SourceDescription
 from libs.spatial_utils.recognition import recognise
 from libs.spatial_utils.shapefile_counts import shapes_and_records
+from libs.spatial_utils.table_request import TableRequest
 
 SHARED_SUFFIXES = (".json", ".tab", ".xml")
 """Suffixes that files of other kinds have too: such a member need not be a source."""
@@ -71,6 +72,16 @@ class FoundLayer:
     is_only: bool
     name: str
     crs_text: CrsText = NO_CRS_TEXT
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A group of files to open: with which driver, in which numbered folder, asked for how."""
+
+    group: FileGroup
+    driver: str
+    number: int
+    options: Options
 
 
 @dataclass(frozen=True)
@@ -114,7 +125,8 @@ def find_layers(bench: Workbench, fetched: Fetched) -> tuple[list[FoundLayer], l
         warnings += said
         if not found:
             raise drivers.unknown_format(item.file.path, "an archive with no file")
-    sources = _sources(bench, group_parts(parts), warnings)
+    options = fetched.intake.manifest.options
+    sources = _sources(bench, group_parts(parts), options, warnings)
     layers: list[FoundLayer] = []
     by_file: dict[str, list[_Source]] = defaultdict(list)
     for source in sources:
@@ -127,7 +139,9 @@ def find_layers(bench: Workbench, fetched: Fetched) -> tuple[list[FoundLayer], l
     return layers, warnings
 
 
-def _sources(bench: Workbench, groups: Sequence[FileGroup], warnings: list[Warn]) -> list[_Source]:
+def _sources(
+    bench: Workbench, groups: Sequence[FileGroup], options: Options, warnings: list[Warn]
+) -> list[_Source]:
     """Return what GDAL opens of `groups`; members that it does not are warned of."""
     by_file: dict[str, list[FileGroup]] = defaultdict(list)
     for group in groups:
@@ -137,7 +151,7 @@ def _sources(bench: Workbench, groups: Sequence[FileGroup], warnings: list[Warn]
     unread: list[Part] = []
     for path, of_file in by_file.items():
         tried = [
-            _open(bench, group, driver, next(numbers), warnings)
+            _open(bench, _Wanted(group, driver, next(numbers), options), warnings)
             for group, driver in _drivers(of_file)
         ]
         found = [source for source in tried if source]
@@ -166,7 +180,8 @@ def _drivers(groups: Sequence[FileGroup]) -> list[tuple[FileGroup, str]]:
     """Return the groups of one file of the manifest that are opened, each with its driver.
 
     In an archive a declared format chooses the members that have it, and where none does, those
-    whose names tell nothing. Raises `SourceError` for a loose file that nobody knows.
+    whose names tell nothing; CSV is a source where nothing else is one. Raises `SourceError` for a
+    loose file that nobody knows.
     """
     if not groups[0].main.is_member:
         return [(group, _loose_driver(group)) for group in groups]
@@ -177,7 +192,7 @@ def _drivers(groups: Sequence[FileGroup]) -> list[tuple[FileGroup, str]]:
     named = [group for group in groups if drivers.driver_of(group.name, None)]
     known = [(group, driver) for group in named if (driver := _recognised(group, None))]
     if declared is None:
-        return known
+        return [item for item in known if item[1] != "CSV"] or known
     matching = [item for item in known if item[1] == declared]
     return matching or [(group, declared) for group in groups if group not in named]
 
@@ -204,12 +219,11 @@ def _loose_driver(group: FileGroup) -> str:
     return driver
 
 
-def _open(
-    bench: Workbench, group: FileGroup, driver: str, number: int, warnings: list[Warn]
-) -> _Source | None:
+def _open(bench: Workbench, wanted: _Wanted, warnings: list[Warn]) -> _Source | None:
     """Return a source; None for a member that is no source after all."""
+    group, driver = wanted.group, wanted.driver
     missing = missing_parts(group)
-    candidate = Candidate(stage(bench, group, number), group.label, group.file, driver)
+    candidate = Candidate(stage(bench, group, wanted.number), group.label, group.file, driver)
     is_shapefile = driver == "ESRI Shapefile" and candidate.path.suffix == ".shp"
     if is_shapefile:
         set_aside_broken_prj(candidate.path)
@@ -218,9 +232,9 @@ def _open(
     if is_shapefile and ".shx" not in group.companions:
         bench.clients.gdal.restore_index(candidate.path, file=candidate.label)
     candidate, said = _looked_at(candidate)
-    spool = bench.subfolder(f"spool/{number}")
+    spool = bench.subfolder(f"spool/{wanted.number}")
     try:
-        description = _describe(bench, candidate, spool)
+        description = _describe(bench, candidate, wanted.options, spool)
     except SourceError as err:
         is_other = err.reason.code == "source.unknown_format"
         if is_other and group.main.is_member and _suffix(group.name) in SHARED_SUFFIXES:
@@ -234,6 +248,8 @@ def _looked_at(candidate: Candidate) -> tuple[Candidate, Sequence[Warn]]:
     """Return a candidate with the options to open it by, and what its text is warned of."""
     path, driver, label = candidate.path, candidate.driver, candidate.label
     encoding = candidate.file.encoding
+    if driver in drivers.TABLE_DRIVERS:
+        return candidate, ()
     if driver != "ESRI Shapefile":
         return candidate, make_utf_8(path, driver, encoding=encoding, file=label)
     reading = shapefiles.look_at_table(path, encoding=encoding, file=label)
@@ -244,11 +260,11 @@ def _suffix(name: str) -> str:
     return PurePosixPath(name.lower()).suffix
 
 
-def _describe(bench: Workbench, candidate: Candidate, spool: Path) -> SourceDescription:
-    if candidate.driver == "Parquet":
-        return bench.clients.gdal.describe_geoparquet(
-            candidate.path, spool=spool, file=candidate.label
-        )
+def _describe(
+    bench: Workbench, candidate: Candidate, options: Options, spool: Path
+) -> SourceDescription:
+    if candidate.driver in drivers.TABLE_DRIVERS:
+        return bench.clients.gdal.describe_table(_table_request(bench, candidate, options, spool))
     description = bench.clients.gdal.describe(
         candidate.path,
         driver=candidate.driver,
@@ -266,6 +282,29 @@ def _describe(bench: Workbench, candidate: Candidate, spool: Path) -> SourceDesc
             file=candidate.label,
         )
     return description
+
+
+def _table_request(
+    bench: Workbench, candidate: Candidate, options: Options, spool: Path
+) -> TableRequest:
+    file = candidate.file
+    crs = parse_crs(file.crs, file=candidate.label) if file.crs else None
+    return TableRequest(
+        driver=candidate.driver,
+        path=candidate.path,
+        file=candidate.label,
+        layer=candidate.path.stem,
+        spool=spool,
+        encoding=file.encoding,
+        delimiter=file.delimiter,
+        declared=file.columns or {},
+        guess_types=options.guess_types,
+        keep_bad_rows=options.bad_rows == "keep",
+        max_record_bytes=bench.clients.settings.max_record_bytes,
+        x_column=options.x_column,
+        y_column=options.y_column,
+        is_degrees=crs is not None and crs.is_in_degrees,
+    )
 
 
 def _require_crs_member(candidate: Candidate) -> None:

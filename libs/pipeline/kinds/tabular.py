@@ -236,9 +236,7 @@ def _point_maker(source: TabularSource, options: Options) -> PointMaker | None:
                 f"expected numbers or text in column {column.name!r}, found {column.type}.",
                 remedy="Correct options.x_column and options.y_column.",
             )
-    proj = source.crs.proj
-    is_degrees = proj.is_geographic and all(a.unit_name == "degree" for a in proj.axis_info[:2])
-    return PointMaker(x, y, is_degrees)
+    return PointMaker(x, y, source.crs.is_in_degrees)
 
 
 def _point_warnings(source: TabularSource, points: PointMaker, options: Options) -> list[Warn]:

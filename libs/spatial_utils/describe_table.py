@@ -1,0 +1,166 @@
+"""Describe and spool a table with geometries: a program run in a child process of its own.
+
+Debian's GDAL has no Parquet driver, and its CSV driver drops what it cannot read: Arrow reads both.
+Run as `python describe_table.py REQUEST`, a `TableRequest` as JSON; prints a source's description,
+or the reason why there is none, as `describe_source.py` does.
+
+What belongs here: facts. What does not: reading a format (`libs.tabular.geoparquet_reader`,
+`libs.tabular.geocsv_reader`).
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.append("/usr/lib/python3/dist-packages")
+
+import pyarrow as pa
+from osgeo import gdal, ogr
+
+from libs.fidelity.tally import TableTally
+from libs.fidelity.wkb import DIMENSIONS, TYPE_NAMES, WkbError
+from libs.models.errors import SourceError
+from libs.models.version import Warn
+from libs.spatial_utils.crs import parse_crs
+from libs.spatial_utils.layers import (
+    Field,
+    GeometryField,
+    GeometryTypeFact,
+    GeometryTypeRows,
+    Layer,
+    LayerCrs,
+    SourceDescription,
+    TableAnswer,
+)
+from libs.spatial_utils.table_request import TableRequest
+from libs.tabular.geocsv_reader import GeoCsvReader, PointColumns
+from libs.tabular.geoparquet_reader import GeometryColumn, GeoParquetReader
+from libs.tabular.reader import ReadOrder, Survey
+from libs.tabular.types import resolve
+
+CURVES = frozenset(
+    {"CircularString", "CompoundCurve", "CurvePolygon", "MultiCurve", "MultiSurface"}
+)
+UNKNOWN_TYPE = GeometryTypeFact(name="Unknown(any)", has_z=False, has_m=False, is_curve=False)
+
+
+def describe(request: TableRequest) -> SourceDescription:
+    """Return what the file holds, its rows written to the spool; raises `SourceError`."""
+    order = request.order
+    source = _parquet(order) if request.driver == "Parquet" else _csv(request, order)
+    columns = source.survey.columns
+    types = [column.type or resolve(column.kinds, column.mixed) for column in columns]
+    tally = TableTally(types, has_geometry=bool(source.geometries))
+    try:
+        _spool(source.batches(types), tally, request.spool)
+    except WkbError as err:
+        raise order.refusal(
+            "broken_geometry",
+            f"expected geometries as little-endian ISO WKB, found {err}.",
+            remedy="Correct or remove this geometry, or write the file again with a current "
+            "library, and drop it again.",
+            row=tally.rows + err.position + 1,
+        ) from err
+    return SourceDescription(
+        driver=request.driver,
+        layers=(
+            Layer(
+                name=order.layer,
+                declared_type=UNKNOWN_TYPE,
+                geometry_fields=source.geometries,
+                geometry_types=_geometry_types(tally),
+                fields=tuple(
+                    Field(name=column.name, type=request.driver, subtype="", known_type=type_name)
+                    for column, type_name in zip(columns, types, strict=True)
+                ),
+                facts=tally.facts,
+            ),
+        ),
+        problems=(),
+        warnings=(*source.warnings(), *source.survey.warnings),
+    )
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table whichever reader it has; `warnings` are complete when all batches were read."""
+
+    survey: Survey
+    geometries: tuple[GeometryField, ...]
+    batches: Callable[[Sequence[str]], Iterator[pa.RecordBatch]]
+    warnings: Callable[[], Sequence[Warn]]
+
+
+def _parquet(order: ReadOrder) -> _Table:
+    source = GeoParquetReader(order)
+    return _Table(
+        source.reader.survey(),
+        tuple(map(_geometry_field, source.geometries)),
+        source.batches,
+        lambda: source.warnings,
+    )
+
+
+def _csv(request: TableRequest, order: ReadOrder) -> _Table:
+    points = None
+    if request.x_column is not None and request.y_column is not None:
+        points = PointColumns(request.x_column, request.y_column, is_degrees=request.is_degrees)
+    source = GeoCsvReader(order, points, parse_wkt=_parse_wkt)
+    name = source.geometry_name
+    geometries = () if name is None else (GeometryField(name=name, crs=None),)
+    return _Table(source.survey, geometries, source.batches, source.warnings)
+
+
+def _parse_wkt(text: str) -> bytes | None:
+    """Return ISO WKB of a text; None where GDAL cannot read all of it as one geometry."""
+    geometry = ogr.CreateGeometryFromWkt(text)
+    return None if geometry is None else bytes(geometry.ExportToIsoWkb(ogr.wkbNDR))
+
+
+def _spool(batches: Iterator[pa.RecordBatch], tally: TableTally, spool: Path) -> None:
+    writer: pa.RecordBatchStreamWriter | None = None
+    for batch in tally.passing(batches):
+        if writer is None:
+            writer = pa.ipc.new_stream(str(spool / "0.arrow"), batch.schema)
+        writer.write_batch(batch)
+    if writer is not None:
+        writer.close()
+
+
+def _geometry_field(column: GeometryColumn) -> GeometryField:
+    crs = None
+    if column.crs is not None:
+        crs = LayerCrs(wkt=parse_crs(column.crs).wkt, is_swapped=False)
+    return GeometryField(name=column.name, crs=crs)
+
+
+def _geometry_types(tally: TableTally) -> tuple[GeometryTypeRows, ...]:
+    found = []
+    for number, rows in tally.geometry_types.items():
+        dimensions, base = divmod(number, 1000)
+        name = TYPE_NAMES[base]
+        found.append(
+            GeometryTypeRows(
+                name=name,
+                has_z="Z" in DIMENSIONS[dimensions],
+                has_m="M" in DIMENSIONS[dimensions],
+                is_curve=name in CURVES,
+                rows=rows,
+            )
+        )
+    return tuple(found)
+
+
+def main(request: str) -> None:
+    """Print the description of the file that `request` names."""
+    gdal.PushErrorHandler("CPLQuietErrorHandler")
+    try:
+        answer = TableAnswer(found=describe(TableRequest.model_validate_json(request)))
+    except SourceError as err:
+        answer = TableAnswer(reason=err.reason)
+    print(answer.model_dump_json())  # noqa: T201 - this program's answer
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
