@@ -15,6 +15,7 @@ import sys
 
 sys.path.append("/usr/lib/python3/dist-packages")
 
+import numpy as np
 import pyarrow as pa
 from osgeo import gdal, ogr, osr
 
@@ -26,6 +27,9 @@ BATCH_BYTES = 16 * 1024 * 1024
 MAX_BATCH_ROWS = 65_536
 UNKNOWN_SIZE_ROWS = 1_000
 GEOMETRY = "OGR_GEOMETRY"
+ROW_NUMBERS = ("fid", "ogc_fid", "ogr_fid", "objectid", "rowid", "_rowid_", "oid", "rowno")
+NUMBERED_BY_MEMBER = ("GeoJSON", "GeoJSONSeq")
+"""Drivers that take a feature's numeric member `id` for its number, not for an attribute."""
 UTC_FLAG_OR_OFFSET = 2
 """From this flag on a DateTime has a zone; 0 is unknown and 1 is local time."""
 
@@ -108,10 +112,14 @@ def describe_layer(layer, driver, types, size_bytes, spool):
         for field in fields
     ]
     own_types = [from_ogr(field["type"], field["subtype"]) for field in described]
-    tally = TableTally(types or own_types, has_geometry=bool(geometries))
-    read(layer, tally, size_bytes, spool)
+    key = key_column(layer)
+    key_types = ["bigint"] if key else []
+    tally = TableTally(types or [*key_types, *own_types], has_geometry=bool(geometries))
+    read(layer, driver, tally, size_bytes, spool)
     for position, zones in count_zones(layer, fields).items():
         described[position]["zones"] = zones
+    if key:
+        described.insert(0, {"name": key, "type": "Integer64", "subtype": "None"})
     return {
         "name": layer.GetName(),
         "declared_type": describe_geometry_type(layer.GetGeomType()),
@@ -125,7 +133,17 @@ def describe_layer(layer, driver, types, size_bytes, spool):
     }
 
 
-def read(layer, tally, size_bytes, spool):
+def key_column(layer):
+    """Return the name of the key that GDAL takes for a feature's number; None where it is no more.
+
+    A database's own key is data; a number that GDAL or ArcGIS gave to each row is not.
+    """
+    name = layer.GetFIDColumn()
+    is_column = bool(name) and name.lower() not in ROW_NUMBERS
+    return name if is_column and layer.GetLayerDefn().GetFieldIndex(name) < 0 else None
+
+
+def read(layer, driver, tally, size_bytes, spool):
     """Let all features of a layer pass the tally, and write them to `spool` where it is given.
 
     Without FIDs GDAL 3.6 gives the geometries of a GeoPackage that has no attributes as empty
@@ -136,7 +154,9 @@ def read(layer, tally, size_bytes, spool):
     if count > 0:
         rows = min(MAX_BATCH_ROWS, max(1, BATCH_BYTES * count // max(1, size_bytes)))
     definition = layer.GetLayerDefn()
-    has_fid = definition.GetFieldCount() == 0 and definition.GetGeomFieldCount() > 0
+    is_bare = definition.GetFieldCount() == 0 and definition.GetGeomFieldCount() > 0
+    has_key = key_column(layer) is not None
+    has_fid = has_key or is_bare or driver in NUMBERED_BY_MEMBER
     stream = layer.GetArrowStreamAsPyArrow(
         [f"INCLUDE_FID={'YES' if has_fid else 'NO'}", f"MAX_FEATURES_IN_BATCH={rows}"]
     )
@@ -144,9 +164,20 @@ def read(layer, tally, size_bytes, spool):
         return
     with Spool(spool) as target:
         for batch in stream:
-            values = without_first(batch) if has_fid else batch
+            if driver in NUMBERED_BY_MEMBER:
+                tell_own_ids(batch, tally.rows)
+            values = without_first(batch) if has_fid and not has_key else batch
             tally.add(values)
             target.write(values)
+
+
+def tell_own_ids(batch, first):
+    """Warn where FIDs, the batch's first column, are not just the numbers of features."""
+    ids = batch.field(0).to_numpy()
+    numbers = np.arange(first, first + len(ids))
+    own = ids[(ids != numbers) & (ids != numbers + 1)]
+    if len(own):
+        PROBLEMS[False, 0].add(f"Numeric ids of features, such as {own[0]}, were left out")
 
 
 def without_first(batch):

@@ -1,6 +1,7 @@
 """Every vector format that is read, made by GDAL and published: rows, columns, values, geometry."""
 
 import io
+import json
 import shutil
 import subprocess
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ class Case:
 
 CASES = [
     Case("GPKG", "cities.gpkg"),
+    Case("GPKG", "keyed.gpkg", {**TYPED, "city": [1, 2]}, options=("-lco", "FID=city")),
     Case("ESRI Shapefile", "cities.shp"),
     Case("GeoJSON", "cities.geojson"),
     Case("GeoJSONSeq", "cities.ndjson"),
@@ -250,3 +252,18 @@ def test_a_csv_becomes_points_or_a_table_as_the_manifest_says(line: Line, name: 
     ]
     assert version.tables[0].geometry_types == ()
     assert "source.no_geometry_column" in {warning.code for warning in version.warnings}
+
+
+def test_numeric_ids_of_geojson_that_are_more_than_row_numbers_are_told_of(
+    line: Line, name: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "ids.geojson"
+    content = json.loads(geojson(({"a": 1}, point(1, 2)), ({"a": 2}, point(3, 4))))
+    for feature, number in zip(content["features"], (7, 9), strict=True):
+        feature["id"] = number
+    path.write_text(json.dumps(content))
+
+    version = drop(line, name, path)
+
+    told = [w.message for w in version.warnings if w.code == "source.values_changed"]
+    assert told == ["Numeric ids of features, such as 7, were left out"]
