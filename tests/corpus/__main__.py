@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.corpus.comparer import Comparer
 from tests.corpus.drops import Drop, find_drops
 from tests.corpus.feeding import Answer, feed
-from tests.corpus.mutations import mutated_drops
+from tests.corpus.mutations import SOUND_ROWS, mutated_drops
 from tests.corpus.odd_files.case import Expectation
 from tests.corpus.results import line_of, save, totals
 from tests.corpus.service import Service, phases_alone, running_stack, whole_stack
@@ -98,7 +98,7 @@ def _results(
             if _is_to_be_retried(answer, options):
                 without_crs.append(answer.drop.with_crs(options.retry_without_crs))
             result = judge(service, comparer, answer, expectations.get(answer.drop.label))
-            yield _said(result.of_a_broken_file() if options.fuzz else result)
+            yield _said(result.of_a_broken_file(SOUND_ROWS) if options.fuzz else result)
         for answer in _feed(service, without_crs, options):
             yield _said(judge(service, comparer, answer))
     finally:

@@ -151,9 +151,23 @@ def _aligned(left: list[Any], right: list[Any]) -> tuple[list[Any], list[Any], b
         return left, right, False
     if any(isinstance(value, str) and value[:1] in "[{" for value in right if value):
         return [json_or_text(v) for v in left], [json_or_text(v) for v in right], False
+    if _is_text(right) and not _is_text(left):
+        return left, [_guessed(value) for value in right], False
     if any(isinstance(value, bool) for value in (*left, *right)):
         return [_truth(v) for v in left], [_truth(v) for v in right], False
     return left, right, False
+
+
+def _is_text(values: list[Any]) -> bool:
+    return all(value is None or isinstance(value, str) for value in values)
+
+
+def _guessed(text: str | None) -> Any:
+    """Return the number or truth that a reader makes of a text when it guesses types."""
+    try:
+        return text and comparable(float(text))
+    except ValueError:
+        return DBASE_TRUTHS.get(text or "", text)
 
 
 def _truth(value: Any) -> Any:

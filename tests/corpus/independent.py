@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pyogrio
 from pyproj import CRS
@@ -94,7 +95,16 @@ def _read_with_gdal(path: Path, layer: str, encoding: str | None) -> Content:
     if meta["geometry_type"] is None or geometry not in table.column_names:
         geometry = None
     crs = CRS.from_user_input(meta["crs"]) if meta["crs"] else None
+    if path.suffix.lower() == ".kml":
+        table = _without_empty_id(table)
     return content_of(table, geometry, crs)
+
+
+def _without_empty_id(table: pa.Table) -> pa.Table:
+    """Return a KML layer without the column of ids that later versions of GDAL always add."""
+    if "id" in table.column_names and table["id"].null_count == table.num_rows:
+        return table.drop_columns(["id"])
+    return table
 
 
 def _unpacked(path: Path, scratch: Path) -> Path:

@@ -16,7 +16,8 @@ SHAPES = (
     "MULTIPOLYGON(((10 10,11 10,11 11,10 10)),((20 20,21 20,21 21,20 20)))",
     "POLYGON((5 45,6 45,6.5 46,5 45))",
 )
-ROWS = 8
+REPEATS = 8
+SOUND_ROWS = len(SHAPES) * REPEATS
 HEADER_BYTES = 128
 SOUND = {
     "geopackage": "lots.gpkg",
@@ -95,7 +96,7 @@ def _make_sound_files(folder: Path) -> Path:
     for file in SOUND.values():
         if not file.endswith(".zip"):
             dated = ("-lco", "DBF_DATE_LAST_UPDATE=2026-01-01") if file.endswith(".shp") else ()
-            from_wkt(folder / file, *(SHAPES * ROWS), options=(*SAME_DATE, *dated))
+            from_wkt(folder / file, *(SHAPES * REPEATS), options=(*SAME_DATE, *dated))
     return folder
 
 

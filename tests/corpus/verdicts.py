@@ -35,11 +35,16 @@ class Result:
     expectation: str
     message: str
 
-    def of_a_broken_file(self) -> "Result":
-        """Return the row with a difference told apart: what a broken file holds is a matter of
-        opinion, and two versions of GDAL have two.
+    def of_a_broken_file(self, sound_rows: int) -> "Result":
+        """Return the row with differences told apart, to be judged by hand.
+
+        What a broken file holds is a matter of opinion, and two versions of GDAL have two; rows
+        that only the sound file has may be missing from both.
         """
-        return replace(self, compared=DISAGREES) if self.is_silent_difference else self
+        if self.rows_out in (None, sound_rows):
+            return replace(self, compared=DISAGREES) if self.is_silent_difference else self
+        told = f"{self.rows_out} rows were published, the sound file has {sound_rows}"
+        return replace(self, compared=DISAGREES, details=(*self.details, told))
 
     @property
     def is_crash(self) -> bool:

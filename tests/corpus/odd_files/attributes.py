@@ -37,7 +37,7 @@ EVERY_TYPE = {
 }
 
 
-@case(Expectation(rows=3, cells={"large": [BIG, SMALL, None]}), is_lean=True)
+@case(Expectation(rows=3, cells={"large": [BIG, SMALL, None]}))
 def geojson_every_type(folder: Path) -> Path:
     return geojson(folder / "types.geojson", points(**EVERY_TYPE))
 
@@ -47,7 +47,7 @@ def geopackage_every_type(folder: Path) -> Path:
     return _converted(folder, "types.gpkg")
 
 
-@case(Expectation(rows=3, cells={"large": [BIG, SMALL, None]}), is_lean=True)
+@case(Expectation(rows=3, cells={"large": [BIG, SMALL, None]}))
 def flatgeobuf_every_type(folder: Path) -> Path:
     return _converted(folder, "types.fgb", without=("numbers", "texts"))
 
@@ -110,7 +110,7 @@ def geojson_ids_as_text_and_number(folder: Path) -> Path:
     return geojson(folder / "ids.geojson", [feature({"a": 1}, place, id=i) for i in ("a", 5)])
 
 
-@case(published(rows=3), is_lean=True)
+@case(published(rows=3))
 def times_with_zones(folder: Path) -> Path:
     times = ["2026-03-29T01:30:00+01:00", "2026-03-29T01:30:00-08:00", "1969-12-31T23:59:59.999Z"]
     return geojson(folder / "zones.geojson", points(t=times))

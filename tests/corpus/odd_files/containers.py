@@ -223,7 +223,7 @@ def _geodatabase(folder: Path) -> dict[str, Path]:
 
     path = folder / "roads.gdb"
     frame = geopandas.GeoDataFrame.from_features(points(), crs="EPSG:4326")
-    frame.to_file(path, driver="OpenFileGDB", layer="roads")
+    frame.astype({"n": "int32"}).to_file(path, driver="OpenFileGDB", layer="roads")
     return {f"roads.gdb/{part.name}": part for part in sorted(path.iterdir())}
 
 

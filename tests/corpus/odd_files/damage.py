@@ -156,6 +156,14 @@ def geopackage_row_count_lies(folder: Path) -> Path:
 
 
 @case(rejected("source.*"))
+def flatgeobuf_cut_off_in_its_index(folder: Path) -> Path:
+    """GDAL opens it, reads no feature of the five hundred, and says nothing."""
+    path = sample(folder / "roads.fgb", count=500)
+    path.write_bytes(path.read_bytes()[:5000])
+    return path
+
+
+@case(rejected("source.*"))
 def flatgeobuf_row_count_lies(folder: Path) -> Path:
     """A header that tells of more features than follow."""
     path = sample(folder / "roads.fgb", count=5)

@@ -45,11 +45,11 @@ for _name, (_file, _driver, _options) in WRITTEN_BY_GDAL.items():
         ),
         published(rows=3),
         file_fields={"crs": "EPSG:4326"} if _name in NEEDS_CRS else {},
-        is_lean=_name in ("libkml", "gml-3.2", "spatialite", "csv-wkt", "dxf"),
+        is_lean=_name in ("gml-3.2", "spatialite", "dxf"),
     )
 
 
-@case(published(rows=3), is_lean=True)
+@case(published(rows=3))
 def format_geoparquet(folder: Path) -> Path:
     import geopandas
 

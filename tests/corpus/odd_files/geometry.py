@@ -51,7 +51,7 @@ for _name, _shapes in PLAIN.items():
                 folder / f"shapes.{suffix}", *shapes
             ),
             published(rows=len(_shapes)) if _suffix == "gpkg" else published(),
-            is_lean=_suffix == "gpkg" and _name.startswith(("mixed", "null", "empty-g", "some")),
+            is_lean=_suffix == "gpkg" and _name.startswith(("mixed", "null", "some")),
         )
 
 CURVES = {
@@ -83,7 +83,7 @@ for _name, _shapes in MEASURED.items():
     )
 
 
-@case(published(rows=1), is_lean=True)
+@case(published(rows=1))
 def tin_in_a_geopackage(folder: Path) -> Path:
     return from_wkt(folder / "terrain.gpkg", TIN)
 
@@ -104,11 +104,7 @@ def invalid_kept(folder: Path) -> Path:
     return from_wkt(folder / "bowtie.gpkg", BOWTIE, SQUARE)
 
 
-@case(
-    published("geometry.repaired", rows=2),
-    manifest_fields={"options": {"repair": True}},
-    is_lean=True,
-)
+@case(published("geometry.repaired", rows=2), manifest_fields={"options": {"repair": True}})
 def invalid_repaired(folder: Path) -> Path:
     return from_wkt(folder / "bowtie.gpkg", BOWTIE, SQUARE)
 
@@ -164,7 +160,7 @@ def _with_number(folder: Path, number: float) -> Path:
     return path
 
 
-@case(rejected("geometry.*", "source.*", "fidelity.not_finite"), is_lean=True)
+@case(rejected("geometry.*", "source.*", "fidelity.not_finite"))
 def coordinate_is_infinite(folder: Path) -> Path:
     return _with_number(folder, float("inf"))
 
