@@ -20,14 +20,12 @@ from osgeo import gdal, ogr, osr
 
 from libs.fidelity.tally import TableTally
 from libs.spatial_utils.column_types import from_ogr
+from libs.spatial_utils.exact_values import exact_columns, mended
 from libs.spatial_utils.gdal_messages import MessageKinds
 
 BATCH_BYTES = 16 * 1024 * 1024
 MAX_BATCH_ROWS = 65_536
 UNKNOWN_SIZE_ROWS = 1_000
-GEOMETRY = "OGR_GEOMETRY"
-UTC_FLAG_OR_OFFSET = 2
-"""From this flag on a DateTime has a zone; 0 is unknown and 1 is local time."""
 
 LEFT_OUT = re.compile("gnoring (all|one or more)")
 
@@ -39,6 +37,11 @@ def collect_problem(error_class, number, message):
     """Keep errors, warnings, and debug messages about what a driver leaves out."""
     if error_class >= gdal.CE_Warning or LEFT_OUT.search(message):
         PROBLEMS[error_class >= gdal.CE_Failure, number].add(message)
+
+
+def complain(message):
+    """Keep an error that GDAL does not tell of."""
+    PROBLEMS[True, 0].add(message)
 
 
 def described_problems():
@@ -109,9 +112,11 @@ def describe_layer(layer, driver, types, size_bytes, spool):
     ]
     own_types = [from_ogr(field["type"], field["subtype"]) for field in described]
     tally = TableTally(types or own_types, has_geometry=bool(geometries))
-    read(layer, tally, size_bytes, spool)
-    for position, zones in count_zones(layer, fields).items():
-        described[position]["zones"] = zones
+    exact = exact_columns(layer, described, driver, complain)
+    read(layer, exact, tally, size_bytes, spool)
+    for position, column in exact.items():
+        if column.kind == "DateTime":
+            described[position]["zones"] = column.zones
     return {
         "name": layer.GetName(),
         "declared_type": describe_geometry_type(layer.GetGeomType()),
@@ -125,8 +130,11 @@ def describe_layer(layer, driver, types, size_bytes, spool):
     }
 
 
-def read(layer, tally, size_bytes, spool):
-    """Let all features of a layer pass the tally, and write them to `spool` where it is given."""
+def read(layer, exact, tally, size_bytes, spool):
+    """Let all features of a layer pass the tally, and write them to `spool` where it is given.
+
+    `exact` are the columns that are not taken from the stream.
+    """
     count = layer.GetFeatureCount(False)
     rows = UNKNOWN_SIZE_ROWS
     if count > 0:
@@ -135,9 +143,12 @@ def read(layer, tally, size_bytes, spool):
     if stream is None:
         return
     with Spool(spool) as target:
+        begin = 0
         for batch in stream:
-            tally.add(batch)
-            target.write(batch)
+            record = mended(batch, exact, begin)
+            begin += len(batch)
+            tally.add(record)
+            target.write(record)
 
 
 class Spool:
@@ -147,13 +158,10 @@ class Spool:
         self._path = path
         self._writer = None
 
-    def write(self, batch):
+    def write(self, record):
         """Append a batch, its columns named by position."""
         if self._path is None:
             return
-        arrays = batch.flatten()
-        names = [str(position) for position in range(len(arrays))]
-        record = pa.RecordBatch.from_arrays(arrays, names)
         if self._writer is None:
             self._writer = pa.ipc.new_stream(self._path, record.schema)
         self._writer.write_batch(record)
@@ -164,27 +172,6 @@ class Spool:
     def __exit__(self, *_):
         if self._writer is not None:
             self._writer.close()
-
-
-def count_zones(layer, fields):
-    """Return, by position, how many values of each DateTime field have a time zone."""
-    found = {
-        position: {"naive": 0, "zoned": 0}
-        for position, field in enumerate(fields)
-        if field.GetType() == ogr.OFTDateTime
-    }
-    if not found:
-        return found
-    others = [field.GetName() for position, field in enumerate(fields) if position not in found]
-    layer.SetIgnoredFields([*others, GEOMETRY])
-    layer.ResetReading()
-    for feature in layer:
-        for position, zones in found.items():
-            if feature.IsFieldSetAndNotNull(position):
-                flag = feature.GetFieldAsDateTime(position)[-1]
-                zones["zoned" if flag >= UTC_FLAG_OR_OFFSET else "naive"] += 1
-    layer.SetIgnoredFields([])
-    return found
 
 
 def open_source(request):
