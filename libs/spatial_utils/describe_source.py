@@ -21,17 +21,15 @@ from osgeo import gdal, ogr, osr
 
 from libs.fidelity.tally import TableTally
 from libs.spatial_utils.column_types import from_ogr
+from libs.spatial_utils.exact_values import exact_columns, mended
 from libs.spatial_utils.gdal_messages import MessageKinds
 
 BATCH_BYTES = 16 * 1024 * 1024
 MAX_BATCH_ROWS = 65_536
 UNKNOWN_SIZE_ROWS = 1_000
-GEOMETRY = "OGR_GEOMETRY"
 ROW_NUMBERS = ("fid", "ogc_fid", "ogr_fid", "objectid", "rowid", "_rowid_", "oid", "rowno")
 NUMBERED_BY_MEMBER = ("GeoJSON", "GeoJSONSeq")
 """Drivers that take a feature's numeric member `id` for its number, not for an attribute."""
-UTC_FLAG_OR_OFFSET = 2
-"""From this flag on a DateTime has a zone; 0 is unknown and 1 is local time."""
 
 LEFT_OUT = re.compile("gnoring (all|one or more)")
 
@@ -43,6 +41,11 @@ def collect_problem(error_class, number, message):
     """Keep errors, warnings, and debug messages about what a driver leaves out."""
     if error_class >= gdal.CE_Warning or LEFT_OUT.search(message):
         PROBLEMS[error_class >= gdal.CE_Failure, number].add(message)
+
+
+def complain(message):
+    """Keep an error that GDAL does not tell of."""
+    PROBLEMS[True, 0].add(message)
 
 
 def described_problems():
@@ -115,9 +118,11 @@ def describe_layer(layer, driver, types, size_bytes, spool):
     key = key_column(layer)
     key_types = ["bigint"] if key else []
     tally = TableTally(types or [*key_types, *own_types], has_geometry=bool(geometries))
-    read(layer, driver, tally, size_bytes, spool)
-    for position, zones in count_zones(layer, fields).items():
-        described[position]["zones"] = zones
+    exact = exact_columns(layer, described, driver, complain)
+    read(layer, driver, exact, tally, size_bytes, spool)
+    for position, column in exact.items():
+        if column.kind == "DateTime":
+            described[position]["zones"] = column.zones
     if key:
         described.insert(0, {"name": key, "type": "Integer64", "subtype": "None"})
     return {
@@ -143,11 +148,12 @@ def key_column(layer):
     return name if is_column and layer.GetLayerDefn().GetFieldIndex(name) < 0 else None
 
 
-def read(layer, driver, tally, size_bytes, spool):
+def read(layer, driver, exact, tally, size_bytes, spool):
     """Let all features of a layer pass the tally, and write them to `spool` where it is given.
 
-    Without FIDs GDAL 3.6 gives the geometries of a GeoPackage that has no attributes as empty
-    bytes: there they are read and dropped.
+    `exact` are the columns that are not taken from the stream. Without FIDs GDAL 3.6 gives the
+    geometries of a GeoPackage that has no attributes as empty bytes: there they are read and
+    dropped.
     """
     count = layer.GetFeatureCount(False)
     rows = UNKNOWN_SIZE_ROWS
@@ -164,26 +170,22 @@ def read(layer, driver, tally, size_bytes, spool):
         return
     with Spool(spool) as target:
         for batch in stream:
+            arrays = batch.flatten()
+            fids = [arrays.pop(0)] if has_fid else []
             if driver in NUMBERED_BY_MEMBER:
-                tell_own_ids(batch, tally.rows)
-            values = without_first(batch) if has_fid and not has_key else batch
-            tally.add(values)
-            target.write(values)
+                tell_own_ids(fids[0].to_numpy(), tally.rows)
+            arrays = (fids if has_key else []) + mended(arrays, exact, tally.rows)
+            record = pa.RecordBatch.from_arrays(arrays, [str(n) for n in range(len(arrays))])
+            tally.add(record)
+            target.write(record)
 
 
-def tell_own_ids(batch, first):
-    """Warn where FIDs, the batch's first column, are not just the numbers of features."""
-    ids = batch.field(0).to_numpy()
+def tell_own_ids(ids, first):
+    """Warn where FIDs are not just the numbers of features."""
     numbers = np.arange(first, first + len(ids))
     own = ids[(ids != numbers) & (ids != numbers + 1)]
     if len(own):
         PROBLEMS[False, 0].add(f"Numeric ids of features, such as {own[0]}, were left out")
-
-
-def without_first(batch):
-    """Return a batch without its first column."""
-    _, *arrays = batch.flatten()
-    return pa.StructArray.from_arrays(arrays, [str(n) for n in range(len(arrays))])
 
 
 class Spool:
@@ -193,13 +195,10 @@ class Spool:
         self._path = path
         self._writer = None
 
-    def write(self, batch):
+    def write(self, record):
         """Append a batch, its columns named by position."""
         if self._path is None:
             return
-        arrays = batch.flatten()
-        names = [str(position) for position in range(len(arrays))]
-        record = pa.RecordBatch.from_arrays(arrays, names)
         if self._writer is None:
             self._writer = pa.ipc.new_stream(self._path, record.schema)
         self._writer.write_batch(record)
@@ -210,27 +209,6 @@ class Spool:
     def __exit__(self, *_):
         if self._writer is not None:
             self._writer.close()
-
-
-def count_zones(layer, fields):
-    """Return, by position, how many values of each DateTime field have a time zone."""
-    found = {
-        position: {"naive": 0, "zoned": 0}
-        for position, field in enumerate(fields)
-        if field.GetType() == ogr.OFTDateTime
-    }
-    if not found:
-        return found
-    others = [field.GetName() for position, field in enumerate(fields) if position not in found]
-    layer.SetIgnoredFields([*others, GEOMETRY])
-    layer.ResetReading()
-    for feature in layer:
-        for position, zones in found.items():
-            if feature.IsFieldSetAndNotNull(position):
-                flag = feature.GetFieldAsDateTime(position)[-1]
-                zones["zoned" if flag >= UTC_FLAG_OR_OFFSET else "naive"] += 1
-    layer.SetIgnoredFields([])
-    return found
 
 
 def open_source(request):

@@ -37,6 +37,7 @@ VALUES: dict[str, list[Any]] = {
     "uuid": ["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "00000000-0000-0000-0000-000000000000"],
     "date": [dt.date(1, 1, 1), dt.date(9999, 12, 31)],
     "time": [dt.time(0, 0), dt.time(23, 59, 59, 999999)],
+    "timestamp": [dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31, 23, 59, 59, 999000)],
     "timestamptz": [
         dt.datetime(1582, 10, 10, 1, 2, 3, tzinfo=dt.UTC),
         dt.datetime(2024, 2, 29, 23, 59, 59, 999000, tzinfo=dt.UTC),
@@ -120,7 +121,7 @@ def in_layer(output_format: str, kind: str, value: Any) -> Any:
     if kind == "time":
         return value.isoformat()
     if output_format == "gpkg":
-        if kind == "timestamptz":
+        if kind.startswith("timestamp"):
             return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         return value.isoformat() if kind == "date" else value
     if kind == "timestamptz":
@@ -188,14 +189,14 @@ def test_values_that_a_format_cannot_hold_are_said(line: Line, name: str, tmp_pa
     assert [row["late"] for row in fgb] == ["10183-09-21", "1970-01-01"]
     assert fgb[0]["exact"] == dt.datetime(9999, 12, 31, 23, 59, 59, 999000)
     for code, what in {
-        "output.column_as_text": "1 values of 'late' have a year outside 1 to 9999",
-        "output.time_shortened": "1 values of 'exact' have microseconds",
+        "output.column_as_text": "'late' for years outside 1 to 9999",
+        "output.time_shortened": "times in 'exact' were cut to milliseconds",
     }.items():
         messages = said(version, code)
         assert len(messages) == 2
         assert all(what in message for message in messages)
     assert said(version, "output.nan_as_null") == [
-        f"Table '{table.name}' as gpkg: 1 values of 'share' are NaN; they became NULL."
+        f"Table '{table.name}' as gpkg: 1 NaN in 'share' became NULL."
     ]
 
 

@@ -1,0 +1,103 @@
+"""Values at the edges of every type, in the formats that people drop, found again unchanged."""
+
+import datetime as dt
+import io
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from libs.models.errors import SourceError
+from tests.integration.line import Line, lake_bytes
+from tests.support import geojson, make_manifest, point
+
+SOURCE: list[dict[str, Any]] = [
+    {
+        "n": 0, "flag": True, "whole": -(2**31), "big": 2**63 - 1, "real": 1 / 3,
+        "text": "a\tb\nc \\N", "day": "1969-12-31", "at": "2024-02-29T12:00:00+05:45",
+        "words": ["back\\slash", "", "a,b", 'q"'], "numbers": [1 / 3, 5e-324],
+    },
+    {
+        "n": 1, "flag": False, "whole": 2**31 - 1, "big": -(2**63), "real": 1.7976931348623157e308,
+        "text": "", "day": "1582-10-10", "at": "0001-01-01T00:00:00Z", "words": [], "numbers": [],
+    },
+    {
+        "n": 2, "flag": True, "whole": 0, "big": 0, "real": 5e-324, "text": "🚲日本",
+        "day": "2024-02-29", "at": "2024-02-29T23:59:59.999-11:30", "words": ["x"],
+        "numbers": [0.1],
+    },
+    {
+        "n": 3, "flag": None, "whole": None, "big": None, "real": None, "text": None, "day": None,
+        "at": None, "words": None, "numbers": None,
+    },
+]  # fmt: skip
+DRIVERS = {"GeoJSON": "geojson", "GPKG": "gpkg", "FlatGeobuf": "fgb"}
+HELD_AS_TEXT = {"GPKG": {"words", "numbers"}, "FlatGeobuf": {"words", "numbers"}}
+LEFT_OUT = {"FlatGeobuf": {"words", "numbers"}}
+
+
+def expected(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row as its columns' types hold it."""
+    typed = dict(row)
+    if row["day"]:
+        typed["day"] = dt.date.fromisoformat(row["day"])
+        typed["at"] = dt.datetime.fromisoformat(row["at"])
+    return typed
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_edge_values_of_a_source_are_published_as_they_are(
+    line: Line, name: str, tmp_path: Path, driver: str
+) -> None:
+    source = tmp_path / "source.geojson"
+    source.write_bytes(geojson(*((row, point(row["n"], 0)) for row in SOURCE)))
+    left_out = LEFT_OUT.get(driver, set())
+    path = source
+    if driver != "GeoJSON":
+        path = tmp_path / f"dropped.{DRIVERS[driver]}"
+        kept = ",".join(column for column in SOURCE[0] if column not in left_out)
+        subprocess.run(["ogr2ogr", "-f", driver, "-select", kept, path, source], check=True)
+    key = line.user.put(f"uploads/{name}/{path.name}", path)
+
+    (table,) = line.run(name, make_manifest(name, [key])).tables
+
+    rows = pq.read_table(io.BytesIO(lake_bytes(line, table, "geoparquet"))).sort_by("n")
+    for row, own in zip(rows.to_pylist(), map(expected, SOURCE), strict=True):
+        for column, value in own.items():
+            if column in left_out:
+                continue
+            if column in HELD_AS_TEXT.get(driver, ()) and value is not None:
+                assert isinstance(row[column], str), "GDAL writes lists so"
+            elif column == "day" and driver == "FlatGeobuf" and value is not None:
+                assert row[column] == dt.datetime.combine(value, dt.time())
+            else:
+                assert row[column] == value, column
+
+
+def test_dates_and_numbers_of_a_shapefile_are_published_as_they_are(
+    line: Line, name: str, tmp_path: Path
+) -> None:
+    source = tmp_path / "source.geojson"
+    days = ("1969-12-31", "1582-10-10", "2024-02-29", None)
+    content = [({"n": n, "day": day, "real": 1 / 3}, point(n, 0)) for n, day in enumerate(days)]
+    source.write_bytes(geojson(*content))
+    subprocess.run(
+        ["ogr2ogr", "-f", "ESRI Shapefile", "-lco", "ENCODING=UTF-8", tmp_path / "s.shz", source],
+        check=True,
+    )
+    key = line.user.put(f"uploads/{name}/s.zip", tmp_path / "s.shz")
+
+    (table,) = line.run(name, make_manifest(name, [key])).tables
+
+    rows = pq.read_table(io.BytesIO(lake_bytes(line, table, "geoparquet"))).sort_by("n")
+    assert [str(day) if day else None for day in rows.column("day").to_pylist()] == list(days)
+
+
+def test_a_date_that_does_not_exist_is_refused_with_its_row(line: Line, name: str) -> None:
+    content = geojson(({"d": "2024-02-29"}, point(0, 0)), ({"d": "2024-02-30"}, point(1, 0)))
+    path = line.user.put(f"uploads/{name}/d.geojson", content)
+
+    with pytest.raises(SourceError, match="found '2024/02/30' in row 2"):
+        line.run(name, make_manifest(name, [path]))
