@@ -116,6 +116,16 @@ class ServiceSettings(BaseSettings):
         ge=0,
         description="seconds before the second attempt; each later one waits twice as long",
     )
+    lease_s: float = Field(
+        default=60,
+        gt=0,
+        description="seconds after its last sign of life that an attempt is given up",
+    )
+    reap_after_s: float = Field(
+        default=3600,
+        ge=0,
+        description="seconds after the end of its lease that a run on another machine is dead",
+    )
     sensor_interval_s: int = Field(
         default=5, ge=1, description="least seconds between two looks at the landing zone"
     )
