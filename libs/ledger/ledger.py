@@ -231,8 +231,12 @@ class Ledger:
             query["attempt"] = attempt
             values |= _attempt_end(attempt, receipt.reason)
         moved = self._move(query, values)
-        if receipt.run_id:
-            self.end_run(receipt.run_id, receipt.status)
+        if moved:
+            with translated("record the end of a drop's runs"):
+                self.database.runs.update_many(
+                    {"drop_id": receipt.drop_id, "status": "running"},
+                    {"$set": {"status": receipt.status, "ended_at": now()}},
+                )
         return moved
 
     def release(self, drop: DropRecord, reason: Reason, *, run_id: str | None = None) -> bool:
@@ -267,10 +271,14 @@ class Ledger:
             return {document["_id"]: document["drop_id"] for document in found}
 
     def end_run(self, run_id: str, status: str) -> None:
-        """Record how a run ended, for those who look at runs; the drop says what counts."""
+        """Record how a run ended, for those who look at runs; the first to say so is believed.
+
+        It follows what the drop's document says, which alone counts.
+        """
         with translated("record the end of a run"):
             self.database.runs.update_one(
-                {"_id": run_id}, {"$set": {"status": status, "ended_at": now()}}
+                {"_id": run_id, "status": "running"},
+                {"$set": {"status": status, "ended_at": now()}},
             )
 
     def _lease_end(self, lease_s: float) -> datetime:

@@ -127,6 +127,8 @@ def answer_error(clients: Clients, drop_id: str, attempt: int, error: SpatialEtl
     """
     drop = _require(clients, drop_id)
     if isinstance(error, SupersededError) or drop.attempt != attempt or not drop.is_active:
+        for run_id in (item.run_id for item in drop.attempts if item.number == attempt):
+            clients.ledger.end_run(run_id or "", "superseded")
         return drop.status
     run_id = drop.current.run_id if drop.current else None
     published = clients.catalog.version_of_drop(drop_id)
