@@ -34,6 +34,7 @@ SETTINGS = {
 IN_FLIGHT = 4
 LONGEST_PAUSE_S = 3.0
 WAIT_FOR_TARGET_S = 5.0
+DOWN_S = 30.0
 POLL_S = 0.1
 DOWN = (PyMongoError, MinioException, HTTPError, OSError)
 Say = Callable[[str], None]
@@ -123,15 +124,17 @@ class Chaos:
         return Trial(target, phases)
 
     def _fill(self) -> None:
-        """Keep some drops in flight, as far as the servers answer."""
-        try:
-            while self._ledger.manifests.count_documents(_in_progress()) < IN_FLIGHT:
-                self._stream.drop()
-                self._stream.drop()
+        """Keep some drops in flight; a user tries again while a server is down."""
+        until = time.monotonic() + DOWN_S
+        while time.monotonic() < until:
+            try:
+                if self._ledger.manifests.count_documents(_in_progress()) < IN_FLIGHT:
+                    self._stream.drop()
+                    self._stream.drop()
+            except DOWN:
                 time.sleep(POLL_S)
-                break
-        except DOWN as err:
-            self._say(f"no drop: {type(err).__name__}")
+            else:
+                return
 
     def _phases(self) -> tuple[str, ...]:
         try:
