@@ -112,7 +112,7 @@ class ServiceSettings(BaseSettings):
         default=25, ge=1, description="runs that may wait in Dagster's queue at once"
     )
     retry_backoff_s: float = Field(
-        default=10,
+        default=15,
         ge=0,
         description="seconds before the second attempt; each later one waits twice as long",
     )

@@ -34,6 +34,7 @@ SETTINGS = {
 IN_FLIGHT = 4
 LONGEST_PAUSE_S = 3.0
 WAIT_FOR_TARGET_S = 5.0
+WAIT_FOR_WORK_S = 10.0
 DOWN_S = 30.0
 POLL_S = 0.1
 DOWN = (PyMongoError, MinioException, HTTPError, OSError)
@@ -108,6 +109,7 @@ class Chaos:
 
     def _trial(self, number: int, trials: int) -> Trial:
         self._fill()
+        self._wait_for_work()
         time.sleep(self._rng.uniform(0, LONGEST_PAUSE_S))
         target = self._rng.choice(TARGETS)
         phases: tuple[str, ...] = ()
@@ -135,6 +137,12 @@ class Chaos:
                 time.sleep(POLL_S)
             else:
                 return
+
+    def _wait_for_work(self) -> None:
+        """Wait, not for long, until a drop is in some phase: there is more to break then."""
+        until = time.monotonic() + WAIT_FOR_WORK_S
+        while not self._phases() and time.monotonic() < until:
+            time.sleep(POLL_S)
 
     def _phases(self) -> tuple[str, ...]:
         try:

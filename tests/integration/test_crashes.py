@@ -190,7 +190,8 @@ def test_a_run_stopped_across_its_lease_changes_nothing_when_it_wakes(
     assert zombie.exitcode == 1
     assert "attempt.superseded" in stopped.journal.with_suffix(".log").read_text()
     assert state_of(stage) == before
-    assert not any(finding.is_over for finding in reap(stage.clients))
+    # Its schema and folder are gone with it; a file it was writing when it was told may stay.
+    assert {finding.kind for finding in reap(stage.clients) if finding.is_over} <= {"object"}
     assert stage.audit("probe", "zombie") == Audit()
 
 
