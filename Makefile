@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo up down status test check fix bench corpus fuzz
+.PHONY: help bootstrap demo up down status test check fix bench chaos corpus fuzz
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
@@ -33,6 +33,9 @@ check: bootstrap ## lint, formatting and types, changing nothing
 fix: bootstrap ## correct what the linter and the formatter can
 	@.venv/bin/ruff check --fix
 	@.venv/bin/ruff format
+
+chaos: bootstrap ## kill N times at random under a stream of drops, then audit: make chaos N=200
+	@$(PYTHON) -m tests.chaos --trials $(or $(N),200) --seed $(or $(SEED),1)
 
 bench: bootstrap ## measure the pipeline against its last numbers
 	@$(PYTHON) -m tests.benchmarks

@@ -1,1 +1,1 @@
-"""Dagster wiring and nothing else: definitions, resources, sensors and jobs over `libs`."""
+"""Dagster wiring and nothing else: definitions, resources, triggers and jobs over `libs`."""

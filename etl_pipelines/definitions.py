@@ -13,6 +13,7 @@ from etl_pipelines.resources.minio_resource import MinIOResource
 from etl_pipelines.resources.mongodb_resource import MongoDBResource
 from etl_pipelines.resources.postgis_resource import PostGISResource
 from etl_pipelines.resources.workbench_resource import WorkbenchResource
+from etl_pipelines.schedules.reaping import reap, reap_schedule
 from etl_pipelines.sensors.manifest_sensor import build_manifest_sensor
 
 
@@ -31,7 +32,8 @@ def build_defs(*, resources: dict[str, Any] | None = None) -> Definitions:
         gdal=doors["gdal"],
     )
     return Definitions(
-        jobs=[ingest],
+        jobs=[ingest, reap],
+        schedules=[reap_schedule],
         sensors=[build_manifest_sensor()],
         resources={"workbench": workbench, "io_manager": mem_io_manager, **doors},
     )

@@ -8,10 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from dagster import (
-    AssetKey,
-    AssetMaterialization,
     Config,
-    MetadataValue,
     OpDefinition,
     OpExecutionContext,
     Out,
@@ -22,12 +19,11 @@ from dagster import (
 )
 from pydantic import Field
 
-from etl_pipelines.jobs.phases import run_phase
-from libs.models.version import Version
+from etl_pipelines.jobs.materializations import materialization, unseen
+from etl_pipelines.jobs.phases import answering, run_phase
 from libs.pipeline import state
 
 WORKBENCH = {"workbench"}
-TIERS = {"join": "silver"}
 
 
 class DropConfig(Config):
@@ -37,17 +33,43 @@ class DropConfig(Config):
     attempt: int = Field(description="number of the attempt")
 
 
-@op(required_resource_keys=WORKBENCH)
-def intake(context: OpExecutionContext, config: DropConfig) -> state.Intake:
-    """Take the attempt and read the manifest from the ledger."""
+@op(required_resource_keys=WORKBENCH, out=Out(state.Intake, is_required=False))
+def intake(context: OpExecutionContext, config: DropConfig) -> Iterator[Output[state.Intake]]:
+    """Take the attempt and read the manifest from the ledger.
+
+    A run that a user made from an earlier one takes a new attempt. The line ends here where the
+    drop is published already.
+    """
+    from libs.pipeline.answer import answer_published
     from libs.pipeline.intake import intake as phase
 
-    return run_phase(
-        context,
-        config.drop_id,
-        config.attempt,
-        lambda bench: phase(bench, config.drop_id, config.attempt),
+    attempt = _attempt(context, config)
+    if attempt is None:
+        context.log.info("The drop is published already; nothing is done.")
+        return
+    workbench = context.resources.workbench
+    taken = run_phase(
+        context, config.drop_id, attempt, lambda bench: phase(bench, config.drop_id, attempt)
     )
+    if taken.published is None:
+        workbench.hold_lease(config.drop_id, attempt)
+        yield Output(taken)
+        return
+    for event in unseen(context.instance, [taken.published]):
+        context.log_event(event)
+    answer_published(workbench.get_clients(), config.drop_id, taken.published)
+    context.log.info(f"An earlier attempt published version {taken.published.version}.")
+
+
+def _attempt(context: OpExecutionContext, config: DropConfig) -> int | None:
+    """Return the attempt to begin; None where the drop is published and a user runs it again."""
+    from libs.pipeline.attempts import take_again
+
+    if context.run.parent_run_id is None:
+        return config.attempt
+    with answering(context, config.drop_id, config.attempt):
+        clients = context.resources.workbench.get_clients()
+        return take_again(clients, config.drop_id, config.attempt, context.run_id)
 
 
 @op(required_resource_keys=WORKBENCH, out=Out(state.Fetched, is_required=False))
@@ -60,8 +82,9 @@ def fetch(context: OpExecutionContext, taken: state.Intake) -> Iterator[Output[s
     if fetched.unchanged is None:
         yield Output(fetched)
         return
-    clients = context.resources.workbench.get_clients()
-    answer_unchanged(clients, taken.drop_id, fetched.unchanged)
+    workbench = context.resources.workbench
+    workbench.give_lease_back()
+    answer_unchanged(workbench.get_clients(), taken.drop_id, fetched.unchanged)
     context.log.info(
         f"unchanged: {taken.dataset_id}@{fetched.unchanged.version} already holds this content"
     )
@@ -93,33 +116,10 @@ def publish(context: OpExecutionContext, dumped: state.Dumped) -> None:
 
     taken = dumped.intake
     published = run_phase(context, taken.drop_id, taken.attempt, lambda bench: phase(bench, dumped))
-    context.log_event(_materialization(published.version))
-    answer_published(context.resources.workbench.get_clients(), taken.drop_id, published.version)
-
-
-def _materialization(version: Version) -> AssetMaterialization:
-    rows = sum(table.rows for table in version.tables)
-    return AssetMaterialization(
-        asset_key=AssetKey([TIERS.get(version.kind, "bronze"), *version.dataset_id.split("/")]),
-        description=version.metadata.description,
-        metadata={
-            "version": version.version,
-            "dagster/row_count": rows,
-            "tables": MetadataValue.json(
-                [
-                    table.model_dump(mode="json", include={"name", "rows", "crs", "bbox"})
-                    for table in version.tables
-                ]
-            ),
-            "files": MetadataValue.json(
-                [output.key for table in version.tables for output in table.outputs]
-            ),
-            "size_bytes": sum(
-                output.size_bytes for table in version.tables for output in table.outputs
-            ),
-            "warnings": len(version.warnings),
-        },
-    )
+    workbench = context.resources.workbench
+    workbench.give_lease_back()
+    context.log_event(materialization(published.version))
+    answer_published(workbench.get_clients(), taken.drop_id, published.version)
 
 
 @job(executor_def=in_process_executor)

@@ -7,10 +7,16 @@ What does not: what a phase does (`libs.pipeline`), how they are wired (`ingest`
 import errno
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
-from dagster import Failure, MetadataValue, OpExecutionContext
+from dagster import (
+    DagsterExecutionInterruptedError,
+    Failure,
+    MetadataValue,
+    OpExecutionContext,
+)
 
 from libs.ledger.ledger import now
 from libs.models.errors import ComputeError, InternalError, SpatialEtlError
@@ -46,8 +52,8 @@ def run_phase(
     An error is answered to the user and ends the run as a `Failure` that carries the reason.
     """
     name = context.op.name
-    try:
-        bench = context.resources.workbench.get_workbench(context.run_id)
+    with answering(context, drop_id, attempt):
+        bench = context.resources.workbench.get_workbench(context.run_id, drop_id, attempt)
         record = PhaseRecord(name=name, started_at=now())
         if name != PHASES[0]:
             _record(bench, drop_id, attempt, record)
@@ -58,12 +64,28 @@ def run_phase(
             update={"seconds": round(time.monotonic() - started, 3), "facts": facts}
         )
         _record(bench, drop_id, attempt, record)
-    except SpatialEtlError as err:
-        raise _answered(context, drop_id, attempt, err) from err
-    except Exception as err:
-        raise _answered(context, drop_id, attempt, _named(name, err)) from err
     context.add_output_metadata({**record.facts, "seconds": record.seconds or 0.0})
     return result
+
+
+@contextmanager
+def answering(context: OpExecutionContext, drop_id: str, attempt: int) -> Iterator[None]:
+    """Answer an error inside to the user, and end the run as a `Failure` that carries the reason.
+
+    An interrupt is the end of a run whose attempt was taken from it, or a user's wish: the first is
+    an error, the second passes and is answered by the next look.
+    """
+    try:
+        yield
+    except SpatialEtlError as err:
+        raise _answered(context, drop_id, attempt, err) from err
+    except DagsterExecutionInterruptedError as err:
+        lost = context.resources.workbench.lost
+        if lost is None:
+            raise
+        raise _answered(context, drop_id, attempt, lost) from err
+    except Exception as err:
+        raise _answered(context, drop_id, attempt, _named(context.op.name, err)) from err
 
 
 def _named(phase: str, err: Exception) -> SpatialEtlError:
@@ -95,6 +117,7 @@ def _record(bench: Workbench, drop_id: str, attempt: int, record: PhaseRecord) -
 def _answered(
     context: OpExecutionContext, drop_id: str, attempt: int, error: SpatialEtlError
 ) -> Failure:
+    context.resources.workbench.give_lease_back()
     clients = context.resources.workbench.get_clients()
     status = answer_error(clients, drop_id, attempt, error)
     reason = error.reason.model_dump(exclude_none=True)

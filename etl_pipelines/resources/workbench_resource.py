@@ -4,6 +4,8 @@ The in-process executor sets resources up once a run, so that folder and schema 
 publish.
 """
 
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -16,11 +18,13 @@ from etl_pipelines.resources.minio_resource import MinIOResource
 from etl_pipelines.resources.mongodb_resource import MongoDBResource
 from etl_pipelines.resources.postgis_resource import PostGISResource
 from libs.models.config import ServiceSettings
+from libs.models.errors import SupersededError
+from libs.pipeline.lease import Lease, hold
 from libs.pipeline.workbench import Clients, Workbench, open_workbench
 
 
 class WorkbenchResource(ConfigurableResource[Any]):
-    """A run's clients, work folder and ephemeral schema."""
+    """A run's clients, work folder, ephemeral schema, and its lease on the drop."""
 
     minio: ResourceDependency[MinIOResource]
     postgis: ResourceDependency[PostGISResource]
@@ -30,6 +34,7 @@ class WorkbenchResource(ConfigurableResource[Any]):
     _stack: ExitStack | None = PrivateAttr(default=None)
     _clients: Clients | None = PrivateAttr(default=None)
     _bench: Workbench | None = PrivateAttr(default=None)
+    _lease: Lease | None = PrivateAttr(default=None)
 
     @contextmanager
     def yield_for_execution(self, _context: InitResourceContext) -> Iterator["WorkbenchResource"]:
@@ -52,10 +57,38 @@ class WorkbenchResource(ConfigurableResource[Any]):
             )
         return self._clients
 
-    def get_workbench(self, run_id: str) -> Workbench:
-        """Return the workbench of run `run_id`, opened at the first call."""
+    def get_workbench(self, run_id: str, drop_id: str, attempt: int) -> Workbench:
+        """Return the workbench of a run for an attempt at a drop, opened at the first call."""
         if self._bench is None:
             if self._stack is None:
                 raise RuntimeError("a workbench is opened inside a run only")
-            self._bench = self._stack.enter_context(open_workbench(self.get_clients(), run_id))
+            bench = open_workbench(self.get_clients(), run_id, drop_id=drop_id, attempt=attempt)
+            self._bench = self._stack.enter_context(bench)
         return self._bench
+
+    def hold_lease(self, drop_id: str, attempt: int) -> None:
+        """Hold the lease of an attempt that has begun until it is given back, or the run ends.
+
+        Where another attempt takes the drop, this process is interrupted as by a user's cancel.
+        """
+        if self._stack is None:
+            raise RuntimeError("a lease is held inside a run only")
+        clients = self.get_clients()
+        lease = hold(
+            clients.ledger,
+            drop_id,
+            attempt,
+            lease_s=clients.settings.lease_s,
+            on_lost=lambda: os.kill(os.getpid(), signal.SIGINT),
+        )
+        self._lease = self._stack.enter_context(lease)
+
+    def give_lease_back(self) -> None:
+        """Stop holding the lease, before an answer takes the drop out of the attempt's hands."""
+        if self._lease is not None:
+            self._lease.give_back()
+
+    @property
+    def lost(self) -> SupersededError | None:
+        """Why the attempt lost the drop; None while it has it."""
+        return self._lease.lost if self._lease else None

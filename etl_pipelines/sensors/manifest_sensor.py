@@ -20,9 +20,11 @@ from dagster import (
 )
 
 from etl_pipelines.jobs.ingest import ingest
+from etl_pipelines.jobs.materializations import unseen
 from etl_pipelines.jobs.phases import ATTEMPT_TAG, DROP_TAG
 from libs.models.config import ServiceSettings
-from libs.pipeline.reception import FindRun, RunOrder, RunState, look
+from libs.pipeline.attempts import FindRun, RunOrder, RunState
+from libs.pipeline.reception import look
 
 RUN_KEY_TAG = "dagster/run_key"
 ENDED = {DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE}
@@ -45,9 +47,12 @@ def build_manifest_sensor() -> SensorDefinition:
         find_run = _run_finder(context.instance)
         until = time.monotonic() + LOOKING_S
         while True:
-            orders = look(clients, find_run)
-            if orders:
-                return SensorResult(run_requests=[_request(order) for order in orders])
+            found = look(clients, find_run)
+            if found.orders or found.published:
+                return SensorResult(
+                    run_requests=[_request(order) for order in found.orders],
+                    asset_events=unseen(context.instance, found.published),
+                )
             if time.monotonic() >= until:
                 return SkipReason("No drop is due.")
             time.sleep(PAUSE_S)
@@ -56,13 +61,19 @@ def build_manifest_sensor() -> SensorDefinition:
 
 
 def _run_finder(instance: DagsterInstance) -> FindRun:
-    def find_run(run_key: str) -> RunState | None:
-        runs = instance.get_runs(RunsFilter(tags={RUN_KEY_TAG: run_key}), limit=1)
-        if not runs:
+    def find_run(run_key: str, run_id: str | None) -> RunState | None:
+        if run_id is not None:
+            run = instance.get_run_by_id(run_id)
+        else:
+            runs = instance.get_runs(RunsFilter(tags={RUN_KEY_TAG: run_key}), limit=1)
+            run = runs[0] if runs else None
+        if run is None or run.status == DagsterRunStatus.NOT_STARTED:
+            # The daemon died between making the run and putting it into the queue: a request with
+            # the same key lets it go on.
             return None
-        if runs[0].status == DagsterRunStatus.CANCELED:
+        if run.status == DagsterRunStatus.CANCELED:
             return "canceled"
-        return "ended" if runs[0].status in ENDED else "active"
+        return "ended" if run.status in ENDED else "active"
 
     return find_run
 

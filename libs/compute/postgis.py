@@ -4,7 +4,6 @@ What belongs here: connections for SQLAlchemy, ogr2ogr and Arrow, all from the s
 the life of an ephemeral schema. What does not: what happens inside a schema (`libs.compute.*`).
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from libs.models.config import PostGISSettings
 from libs.models.errors import ComputeError, SourceError
 from libs.models.fidelity import Bbox
-from libs.spatial_utils.schema_mapper import RunIdSchemaMapping
+from libs.spatial_utils.schema_mapper import PREFIX, RunIdSchemaMapping
 
 SESSION_SETTINGS = "-c timezone=UTC -c synchronize_seqscans=off -c client_min_messages=warning"
 ROW_TOO_WIDE = "row is too big"
@@ -90,15 +89,12 @@ class PostGIS:
         )
 
     @contextmanager
-    def ephemeral_schema(
-        self, run_id: str, *, owner: dict[str, Any] | None = None
-    ) -> Iterator[str]:
+    def ephemeral_schema(self, run_id: str, *, mark: str = "") -> Iterator[str]:
         """Create the schema of a run, yield its name, and drop it on every way out.
 
-        `owner` is kept as the schema's comment, so that whoever finds it knows whose it was.
+        `mark` is kept as the schema's comment, so that whoever finds it knows whose it was.
         """
         schema = RunIdSchemaMapping.from_run_id(run_id).schema_name
-        mark = json.dumps({"run_id": run_id, **(owner or {})}, sort_keys=True)
         self.run(
             sql.SQL("CREATE SCHEMA {0}; COMMENT ON SCHEMA {0} IS {1}").format(
                 sql.Identifier(schema), sql.Literal(mark)
@@ -115,6 +111,16 @@ class PostGIS:
         self.run(
             sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(mapping.schema_name))
         )
+
+    def ephemeral_schemas(self) -> dict[str, str]:
+        """Return name -> mark of the runs' schemas in this database; an unmarked one has ''."""
+        rows = self.run(
+            sql.SQL(
+                "SELECT nspname, coalesce(obj_description(oid, 'pg_namespace'), '') "
+                "FROM pg_namespace WHERE starts_with(nspname, {}) ORDER BY nspname"
+            ).format(sql.Literal(PREFIX))
+        )
+        return dict(rows)
 
     def run(self, statement: str | sql.Composable, schema: str | None = None) -> list[Any]:
         """Run a statement in one transaction, inside `schema` where one is named; return its rows.

@@ -61,6 +61,21 @@ class Catalog:
         """Return the version a drop was published as."""
         return self._one({"manifest_id": drop_id})
 
+    def version_of_run(self, run_id: str) -> Version | None:
+        """Return the version that a run published."""
+        return self._one({"run_id": run_id})
+
+    def published_keys(self) -> set[str]:
+        """Return the lake's keys that versions name."""
+        with translated("list published files"):
+            found = self.database.assets.find({}, {"tables.outputs.key": 1})
+            return {
+                output["key"]
+                for document in found
+                for table in document["tables"]
+                for output in table["outputs"]
+            }
+
     def latest(self, dataset_id: str) -> Version | None:
         """Return the newest version of a dataset."""
         return self._one({"dataset_id": dataset_id})

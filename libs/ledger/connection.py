@@ -26,6 +26,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("is_settled", ASCENDING), ("status", ASCENDING)], name="settled"),
         IndexModel([("batch_id", ASCENDING), ("received_at", DESCENDING)], name="batch"),
         IndexModel([("dataset_id", ASCENDING), ("received_at", DESCENDING)], name="dataset"),
+        IndexModel([("attempts.run_id", ASCENDING)], name="run"),
     ],
     "runs": [IndexModel([("drop_id", ASCENDING), ("attempt", ASCENDING)], name="drop_attempt")],
     "assets": [
@@ -34,6 +35,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
         IndexModel([("manifest_id", ASCENDING)], name="manifest", unique=True),
         IndexModel([("content_hash", ASCENDING)], name="content"),
+        IndexModel([("run_id", ASCENDING)], name="run"),
     ],
     "lineage": [
         IndexModel(

@@ -5,8 +5,10 @@ one atomic update of one document, guarded by the status and the attempt it expe
 What does not: versions and lineage (`libs.ledger.catalog`).
 """
 
+import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
@@ -14,8 +16,9 @@ from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
 from libs.ledger.connection import Document, translated
-from libs.ledger.records import Delivery, DropRecord
+from libs.ledger.records import AttemptRecord, Delivery, DropRecord
 from libs.models.errors import Reason, SupersededError
+from libs.models.owner import Owner
 from libs.models.receipt import ACTIVE_STATUSES, PhaseRecord, Receipt
 
 WORKING = ("running", "publishing")
@@ -32,6 +35,27 @@ class Ledger:
     """Drops in the ledger's database."""
 
     database: Database[Document]
+
+    @cached_property
+    def identity(self) -> str:
+        """The name of this ledger that no other has: made once, kept in the ledger itself.
+
+        What a run leaves behind carries it, so that nobody takes it for another service's.
+        """
+        with translated("tell its identity"):
+            document: Any = self.database.service.find_one_and_update(
+                {"_id": "identity"},
+                {"$setOnInsert": {"ledger": str(uuid.uuid4())}},
+                upsert=True,
+                return_document=ReturnDocument.AFTER,
+            )
+        return str(document["ledger"])
+
+    def server_time(self) -> datetime:
+        """Return the time by the server's clock, the only one that leases go by."""
+        with translated("tell the time"):
+            moment: datetime = self.database.command("hello")["localTime"]
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
     def insert(self, drop: DropRecord) -> bool:
         """Insert a drop; False where the ledger knows it already."""
@@ -63,6 +87,11 @@ class Ledger:
         """Return the drops in these statuses, in order of arrival."""
         return self.find({"status": {"$in": list(statuses)}}, limit=limit)
 
+    def find_by_run(self, run_id: str) -> DropRecord | None:
+        """Return the drop that run `run_id` worked on; None where it never began an attempt."""
+        with translated("find the drop of a run"):
+            return _record(self.database.manifests.find_one({"attempts.run_id": run_id}))
+
     def claimed_deliveries(self) -> set[tuple[str, str]]:
         """Return (key, etag) of the manifests whose drops are being worked on or being answered.
 
@@ -86,6 +115,17 @@ class Ledger:
         with translated("forget a waiting drop"):
             self.database.manifests.delete_many(query)
 
+    def is_delivered_otherwise(self, drop: DropRecord) -> bool:
+        """Return whether the manifest object of a waiting drop brought a drop that went on."""
+        query = {
+            "_id": {"$ne": drop.id},
+            "status": {"$ne": "waiting"},
+            "delivery.key": drop.delivery.key,
+            "delivery.etag": drop.delivery.etag,
+        }
+        with translated("look for a manifest's other drops"):
+            return self.database.manifests.find_one(query, {"_id": 1}) is not None
+
     def reopen(
         self, drop: DropRecord, delivery: Delivery, *, more_attempts: int, recipe: str
     ) -> bool:
@@ -103,17 +143,23 @@ class Ledger:
             },
         )
 
-    def open_attempt(self, drop: DropRecord) -> int | None:
-        """Give a received drop its next attempt number; None where another tick did."""
+    def open_attempt(self, drop: DropRecord, *, run_id: str | None = None) -> int | None:
+        """Give a received drop its next attempt number; None where another tick did.
+
+        `run_id` is the run that will begin it, where that is known already.
+        """
         number = drop.attempt + 1
+        attempt = AttemptRecord(number=number, requested_at=now(), run_id=run_id)
         moved = self._move(
             {"_id": drop.id, "status": "received", "attempt": drop.attempt},
             {"status": "queued", "attempt": number},
-            push={"attempts": {"number": number, "requested_at": now(), "phases": []}},
+            push={"attempts": attempt.model_dump()},
         )
         return number if moved else None
 
-    def begin_attempt(self, drop_id: str, attempt: int, run_id: str) -> DropRecord:
+    def begin_attempt(
+        self, drop_id: str, attempt: int, run_id: str, *, owner: Owner, lease_s: float
+    ) -> DropRecord:
         """Let run `run_id` work on a drop; raises `SupersededError` where it may not."""
         started = now()
         slot = f"attempts.{attempt - 1}"
@@ -126,6 +172,8 @@ class Ledger:
                         "updated_at": started,
                         f"{slot}.run_id": run_id,
                         f"{slot}.started_at": started,
+                        f"{slot}.owner": owner.model_dump(),
+                        f"{slot}.lease_expires_at": self._lease_end(lease_s),
                     }
                 },
                 return_document=ReturnDocument.AFTER,
@@ -148,6 +196,14 @@ class Ledger:
                 upsert=True,
             )
         return drop
+
+    def renew_lease(self, drop_id: str, attempt: int, lease_s: float) -> None:
+        """Hold the drop for `lease_s` more seconds; raises `SupersededError` where it is lost.
+
+        A lease that ran out is renewed all the same while nobody took the drop.
+        """
+        place = f"attempts.{attempt - 1}.lease_expires_at"
+        self._move_or_raise(drop_id, attempt, {place: self._lease_end(lease_s)})
 
     def record_phase(self, drop_id: str, attempt: int, position: int, phase: PhaseRecord) -> None:
         """Write how phase number `position` of an attempt goes; fenced by the attempt number."""
@@ -175,8 +231,12 @@ class Ledger:
             query["attempt"] = attempt
             values |= _attempt_end(attempt, receipt.reason)
         moved = self._move(query, values)
-        if receipt.run_id:
-            self._end_run(receipt.run_id, receipt.status)
+        if moved:
+            with translated("record the end of a drop's runs"):
+                self.database.runs.update_many(
+                    {"drop_id": receipt.drop_id, "status": "running"},
+                    {"$set": {"status": receipt.status, "ended_at": now()}},
+                )
         return moved
 
     def release(self, drop: DropRecord, reason: Reason, *, run_id: str | None = None) -> bool:
@@ -186,7 +246,7 @@ class Ledger:
             {"status": "received", **_attempt_end(drop.attempt, reason)},
         )
         if run_id:
-            self._end_run(run_id, "released")
+            self.end_run(run_id, "released")
         return moved
 
     def mark_settled(self, drop_id: str, delivery: Delivery) -> None:
@@ -204,11 +264,25 @@ class Ledger:
         """Return the answered drops whose manifest object was not moved yet."""
         return self.find({"status": {"$nin": list(ACTIVE_STATUSES)}, "is_settled": False})
 
-    def _end_run(self, run_id: str, status: str) -> None:
+    def unfinished_runs(self) -> dict[str, str]:
+        """Return run id -> drop id of the runs that have no recorded end."""
+        with translated("list unfinished runs"):
+            found = self.database.runs.find({"status": "running"}, {"drop_id": 1})
+            return {document["_id"]: document["drop_id"] for document in found}
+
+    def end_run(self, run_id: str, status: str) -> None:
+        """Record how a run ended, for those who look at runs; the first to say so is believed.
+
+        It follows what the drop's document says, which alone counts.
+        """
         with translated("record the end of a run"):
             self.database.runs.update_one(
-                {"_id": run_id}, {"$set": {"status": status, "ended_at": now()}}
+                {"_id": run_id, "status": "running"},
+                {"$set": {"status": status, "ended_at": now()}},
             )
+
+    def _lease_end(self, lease_s: float) -> datetime:
+        return self.server_time() + timedelta(seconds=lease_s)
 
     def _move(
         self, query: Document, values: Document, *, push: dict[str, Any] | None = None

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from libs.models.errors import Reason
+from libs.models.owner import Owner
 from libs.models.receipt import ACTIVE_STATUSES, PhaseRecord
 
 
@@ -42,6 +43,10 @@ class AttemptRecord(_Record):
     started_at: datetime | None = None
     ended_at: datetime | None = None
     reason: Reason | None = None
+    owner: Owner | None = Field(default=None, description="the process that works on it")
+    lease_expires_at: datetime | None = Field(
+        default=None, description="by the ledger server's clock; renewed while the run works"
+    )
     phases: tuple[PhaseRecord, ...] = ()
 
 

@@ -112,9 +112,19 @@ class ServiceSettings(BaseSettings):
         default=25, ge=1, description="runs that may wait in Dagster's queue at once"
     )
     retry_backoff_s: float = Field(
-        default=10,
+        default=15,
         ge=0,
         description="seconds before the second attempt; each later one waits twice as long",
+    )
+    lease_s: float = Field(
+        default=60,
+        gt=0,
+        description="seconds after its last sign of life that an attempt is given up",
+    )
+    reap_after_s: float = Field(
+        default=3600,
+        ge=0,
+        description="seconds after the end of its lease that a run on another machine is dead",
     )
     sensor_interval_s: int = Field(
         default=5, ge=1, description="least seconds between two looks at the landing zone"

@@ -6,7 +6,7 @@ What belongs here: receipts and their delivery. What does not: what led to the a
 """
 
 from libs.ledger.ledger import now
-from libs.ledger.records import Delivery, DropRecord
+from libs.ledger.records import AttemptRecord, Delivery, DropRecord
 from libs.models.errors import (
     ContractError,
     CrsError,
@@ -56,7 +56,8 @@ def receipt_of(
     note: str | None = None,
 ) -> Receipt:
     """Return the receipt of a drop as the ledger knows it now."""
-    run_id = drop.current.run_id if drop.current else None
+    attempt = _answering_attempt(drop, status, version)
+    run_id = attempt.run_id if attempt else None
     url = f"{clients.settings.webserver_url}/runs/{run_id}" if run_id else None
     return Receipt(
         status=status,
@@ -67,19 +68,30 @@ def receipt_of(
         version=version.version if version else None,
         run_id=run_id,
         run_url=url,
-        attempt=drop.attempt,
+        attempt=attempt.number if attempt else drop.attempt,
         tables=version.tables if version else (),
         warnings=warnings or (version.warnings if version else ()),
         reason=reason,
         note=note,
-        phases=drop.current.phases if drop.current else (),
+        phases=attempt.phases if attempt else (),
         received_at=drop.received_at,
         answered_at=now(),
     )
 
 
+def _answering_attempt(
+    drop: DropRecord, status: FinalStatus, version: Version | None
+) -> AttemptRecord | None:
+    """Return the attempt a receipt tells of: of a published drop, the one that published it."""
+    if status == "published" and version is not None:
+        made = [item for item in drop.attempts if item.run_id == version.run_id]
+        return made[0] if made else drop.current
+    return drop.current
+
+
 def answer_published(clients: Clients, drop_id: str, version: Version) -> None:
-    """Answer a drop that was published as `version`."""
+    """Do all that follows from a version's publication; safe to repeat, by another run too."""
+    clients.catalog.record_lineage(version)
     drop = _require(clients, drop_id)
     answer(clients, drop, receipt_of(clients, drop, "published", version=version))
 
@@ -115,6 +127,8 @@ def answer_error(clients: Clients, drop_id: str, attempt: int, error: SpatialEtl
     """
     drop = _require(clients, drop_id)
     if isinstance(error, SupersededError) or drop.attempt != attempt or not drop.is_active:
+        for run_id in (item.run_id for item in drop.attempts if item.number == attempt):
+            clients.ledger.end_run(run_id or "", "superseded")
         return drop.status
     run_id = drop.current.run_id if drop.current else None
     published = clients.catalog.version_of_drop(drop_id)

@@ -6,21 +6,33 @@ run (`libs.pipeline.reception`).
 
 from libs.models.errors import SupersededError
 from libs.models.manifest import parse_manifest
+from libs.models.owner import Owner
 from libs.models.version import Warn
 from libs.pipeline.state import Intake
 from libs.pipeline.workbench import Workbench
 
 
 def intake(bench: Workbench, drop_id: str, attempt: int) -> Intake:
-    """Begin `attempt` of a drop; raises `SupersededError` where it may not begin."""
-    drop = bench.clients.ledger.begin_attempt(drop_id, attempt, bench.run_id)
+    """Begin `attempt` of a drop; raises `SupersededError` where it may not begin.
+
+    `published` is the version that an earlier attempt published and died over, or that it
+    published although it had been given up.
+    """
+    clients = bench.clients
+    drop = clients.ledger.begin_attempt(
+        drop_id,
+        attempt,
+        bench.run_id,
+        owner=Owner.this_process(),
+        lease_s=clients.settings.lease_s,
+    )
     if drop.manifest is None:
         raise SupersededError(
             "attempt.no_manifest",
             f"expected drop {drop_id[:12]} to hold a manifest, found none.",
             remedy="Drop the manifest again.",
         )
-    manifest = parse_manifest(drop.manifest, landing_bucket=bench.clients.landing.bucket)
+    manifest = parse_manifest(drop.manifest, landing_bucket=clients.landing.bucket)
     warnings = []
     if manifest.dataset_id is None:
         warnings.append(
@@ -39,4 +51,5 @@ def intake(bench: Workbench, drop_id: str, attempt: int) -> Intake:
         claims=drop.files,
         delivery=drop.delivery,
         warnings=tuple(warnings),
+        published=clients.catalog.version_of_drop(drop_id),
     )

@@ -3,8 +3,8 @@
 The insert of the version document is the commit point: before it nothing is visible, after it the
 version is whole.
 
-What belongs here: uploading, numbering, committing. What does not: telling the user
-(`libs.pipeline.answer`).
+What belongs here: uploading, numbering, committing. What does not: lineage and telling the user,
+which any attempt may repeat (`libs.pipeline.answer`).
 """
 
 from libs.ledger.ledger import now
@@ -46,12 +46,17 @@ def publish(bench: Workbench, dumped: Dumped) -> Published:
             warnings=all_warnings(dumped),
             created_at=now(),
         )
-        clients.ledger.begin_publishing(intake.drop_id, intake.attempt)
+        try:
+            clients.ledger.begin_publishing(intake.drop_id, intake.attempt)
+        except SupersededError:
+            _discard(bench, tables)
+            raise
+        # Between the fence and this insert the drop may be given to another attempt. The unique
+        # manifest_id then lets one of the two in, and both files lie whole in the lake till then.
         committed = clients.catalog.publish(version)
         if committed is not None:
             if committed.run_id != intake.run_id:
                 _discard(bench, tables)
-            clients.catalog.record_lineage(committed)
             return Published(intake, committed)
         number = clients.catalog.next_version(intake.dataset_id)
         tables = _renumber(bench, intake, number, tables)

@@ -3,16 +3,15 @@
 Each look compares what lies in `manifests/` with what the ledger knows; nothing else is remembered
 between looks, so a look can stop anywhere and the next one goes on.
 
-What belongs here: claiming, waiting for files, refusing what cannot run, asking for attempts.
-What does not: how a run is started (the caller does that with the orders it gets).
+What belongs here: claiming, waiting for files, refusing what cannot run. What does not: attempts
+and their ends (`libs.pipeline.attempts`), how a run is started (the caller does that with the
+orders it gets).
 """
 
 import hashlib
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 from libs.ledger.ledger import now
 from libs.ledger.records import Delivery, DropRecord, FileClaim
@@ -26,36 +25,19 @@ from libs.models.manifest import (
 )
 from libs.models.receipt import Receipt
 from libs.models.version import dataset_path
-from libs.pipeline.answer import answer, answer_published, receipt_of, settle
+from libs.pipeline.answer import answer, receipt_of, settle
+from libs.pipeline.attempts import FindRun, Reconciled, open_attempts, reconcile
 from libs.pipeline.recipe import RECIPE_VERSION
 from libs.pipeline.workbench import Clients
 from libs.storage.client import ObjectInfo
 
 logger = logging.getLogger(__name__)
 
-RunState = Literal["active", "ended", "canceled"]
-FindRun = Callable[[str], RunState | None]
 
-
-@dataclass(frozen=True)
-class RunOrder:
-    """An attempt that should be run; starting it twice is prevented by its key."""
-
-    drop_id: str
-    attempt: int
-    batch_id: str
-    dataset_id: str
-
-    @property
-    def run_key(self) -> str:
-        """`<drop id>:<attempt>`."""
-        return f"{self.drop_id}:{self.attempt}"
-
-
-def look(clients: Clients, find_run: FindRun) -> list[RunOrder]:
+def look(clients: Clients, find_run: FindRun) -> Reconciled:
     """Look at the landing zone and the ledger once; return the attempts to start.
 
-    `find_run` tells what became of the run of a run key; None where there is none.
+    `find_run` is asked as in `libs.pipeline.attempts.reconcile`.
     """
     for drop in clients.ledger.unsettled():
         if drop.receipt is not None:
@@ -66,12 +48,9 @@ def look(clients: Clients, find_run: FindRun) -> list[RunOrder]:
     for item in items:
         if (item.key, item.etag) not in claimed:
             _receive_or_refuse(clients, item)
-    orders = [
-        order
-        for drop in clients.ledger.with_status("queued", "running", "publishing")
-        for order in _reconcile(clients, drop, find_run)
-    ]
-    return orders + _open_attempts(clients)
+    reconciled = reconcile(clients, find_run)
+    opened = tuple(open_attempts(clients))
+    return Reconciled(reconciled.orders + opened, reconciled.published)
 
 
 def _receive_or_refuse(clients: Clients, item: ObjectInfo) -> None:
@@ -293,6 +272,10 @@ def _withdraw(clients: Clients, there: set[tuple[str, str]]) -> None:
     for drop in clients.ledger.with_status("waiting"):
         if (drop.delivery.key, drop.delivery.etag) in there:
             continue
+        if clients.ledger.is_delivered_otherwise(drop):
+            # Whoever claimed the drop that it became died before forgetting this one.
+            clients.ledger.forget_waiting(drop.delivery)
+            continue
         reason = Reason(
             code="manifest.withdrawn",
             message="expected the manifest to stay until its files have come, found it gone or "
@@ -300,68 +283,3 @@ def _withdraw(clients: Clients, there: set[tuple[str, str]]) -> None:
             remedy="Drop the manifest again if it should run.",
         )
         answer(clients, drop, receipt_of(clients, drop, "canceled", reason=reason))
-
-
-def _reconcile(clients: Clients, drop: DropRecord, find_run: FindRun) -> list[RunOrder]:
-    """Return the order to repeat where a queued drop has no run; settle one whose run is over."""
-    order = _order(drop)
-    state = find_run(order.run_key)
-    if state == "active":
-        return []
-    if state is None and drop.status == "queued":
-        return [order]
-    newest = clients.ledger.get(drop.id)
-    if newest is None or newest.status not in {"queued", "running", "publishing"}:
-        return []
-    version = clients.catalog.version_of_drop(drop.id)
-    if version is not None:
-        answer_published(clients, drop.id, version)
-    elif state == "canceled":
-        reason = Reason(
-            code="attempt.canceled",
-            message="expected the run to end by itself, found it canceled in the webserver.",
-            remedy="Drop the manifest again to run it again.",
-        )
-        answer(clients, newest, receipt_of(clients, newest, "canceled", reason=reason))
-    else:
-        _end_lost_attempt(clients, newest)
-    return []
-
-
-def _end_lost_attempt(clients: Clients, drop: DropRecord) -> None:
-    reason = Reason(
-        code="attempt.lost",
-        message=f"expected attempt {drop.attempt} to give an answer, found its run over without "
-        "one.",
-        remedy="See the run's log in the webserver; drop the manifest again once it is mended.",
-    )
-    run_id = drop.current.run_id if drop.current else None
-    if drop.attempt < drop.attempt_limit:
-        clients.ledger.release(drop, reason, run_id=run_id)
-    else:
-        answer(clients, drop, receipt_of(clients, drop, "failed", reason=reason))
-
-
-def _open_attempts(clients: Clients) -> list[RunOrder]:
-    room = clients.settings.max_queued - len(clients.ledger.with_status("queued"))
-    orders = []
-    oldest = clients.ledger.with_status("received", limit=clients.settings.max_queued * 10)
-    due = [drop for drop in oldest if _is_due(clients, drop)]
-    for drop in due[: max(room, 0)]:
-        number = clients.ledger.open_attempt(drop)
-        if number is not None:
-            orders.append(_order(drop.model_copy(update={"attempt": number})))
-    return orders
-
-
-def _is_due(clients: Clients, drop: DropRecord) -> bool:
-    last = drop.current
-    if last is None or last.ended_at is None or drop.delivery.received_at >= last.ended_at:
-        return True
-    tries = clients.settings.max_attempts - (drop.attempt_limit - last.number)
-    pause_s = clients.settings.retry_backoff_s * 2 ** (tries - 1)
-    return now() >= last.ended_at + timedelta(seconds=pause_s)
-
-
-def _order(drop: DropRecord) -> RunOrder:
-    return RunOrder(drop.id, drop.attempt, drop.batch_id or "", drop.dataset_id or "")

@@ -41,6 +41,7 @@ class Intake:
     claims: tuple[FileClaim, ...]
     delivery: Delivery
     warnings: tuple[Warn, ...]
+    published: Version | None = None
 
     @property
     def facts(self) -> Facts:

@@ -4,9 +4,7 @@ What belongs here: handing clients to phases, opened once a run and closed on ev
 What does not: what the phases do.
 """
 
-import os
 import shutil
-import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,9 +14,12 @@ from libs.compute.postgis import PostGIS
 from libs.ledger.catalog import Catalog
 from libs.ledger.ledger import Ledger
 from libs.models.config import ServiceSettings
+from libs.models.owner import Owner, RunMark
 from libs.spatial_utils.ogr import Gdal
 from libs.storage.lake import Lake
 from libs.storage.landing import LandingZone
+
+MARK_FILE = "owner.json"
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,25 @@ class Workbench:
 
 
 @contextmanager
-def open_workbench(clients: Clients, run_id: str) -> Iterator[Workbench]:
-    """Yield the workbench of a run; its folder and schema are gone afterwards, whatever happens."""
+def open_workbench(
+    clients: Clients, run_id: str, *, drop_id: str | None = None, attempt: int | None = None
+) -> Iterator[Workbench]:
+    """Yield the workbench of a run; its folder and schema are gone afterwards, whatever happens.
+
+    Both are marked with their owner: what a killed process leaves is known by it.
+    """
     folder = clients.settings.work_dir / run_id
-    owner = {"host": socket.gethostname(), "pid": os.getpid()}
+    mark = RunMark(
+        run_id=run_id,
+        drop_id=drop_id,
+        attempt=attempt,
+        ledger=clients.ledger.identity,
+        owner=Owner.this_process(),
+        made_at=clients.ledger.server_time(),
+    ).model_dump_json()
     with ExitStack() as stack:
         folder.mkdir(parents=True, mode=0o700)
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        schema = stack.enter_context(clients.postgis.ephemeral_schema(run_id, owner=owner))
+        (folder / MARK_FILE).write_text(mark)
+        schema = stack.enter_context(clients.postgis.ephemeral_schema(run_id, mark=mark))
         yield Workbench(clients, run_id, folder, schema)

@@ -5,15 +5,19 @@ What does not: which files belong to a version (the ledger's version document sa
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from minio import Minio
 from minio.commonconfig import ComposeSource
+from minio.error import S3Error
 
 from libs.models.errors import FidelityError, StorageError
 from libs.storage import client as s3
+
+_RUN_KEY = re.compile(r".+/v[0-9]+-(?P<run_id>[0-9a-z]+(?:-[0-9a-z]+)*)/[^/]+")
 
 
 def sha256_of_file(path: Path) -> str:
@@ -25,6 +29,20 @@ def sha256_of_file(path: Path) -> str:
 def version_prefix(dataset_id: str, version: int, run_id: str) -> str:
     """Return the folder of a version's files: `<dataset_id>/v<version>-<run id>/`."""
     return f"{dataset_id}/v{version}-{run_id}/"
+
+
+def run_of_key(key: str) -> str | None:
+    """Return the run that wrote a key; None for a key that no run of ours writes."""
+    found = _RUN_KEY.fullmatch(key)
+    return found["run_id"] if found else None
+
+
+@dataclass(frozen=True)
+class IncompleteUpload:
+    """An upload in parts that was begun and neither completed nor given up."""
+
+    key: str
+    upload_id: str
 
 
 @dataclass(frozen=True)
@@ -80,6 +98,38 @@ class Lake:
         """Delete a file that no version names."""
         with s3.translated(f"delete s3://{self.bucket}/{key}"):
             self.client.remove_object(self.bucket, key)
+
+    def list_keys(self) -> list[str]:
+        """Return every key of the lake."""
+        return [item.key for item in s3.list_objects(self.client, self.bucket, "")]
+
+    def incomplete_uploads(self) -> list[IncompleteUpload]:
+        """Return the uploads in parts that are not complete, a live run's included.
+
+        The minio client has no public call for them any more.
+        """
+        with s3.translated(f"list the incomplete uploads of s3://{self.bucket}"):
+            found, key_marker, id_marker, is_truncated = [], None, None, True
+            while is_truncated:
+                page = self.client._list_multipart_uploads(
+                    self.bucket, key_marker=key_marker, upload_id_marker=id_marker
+                )
+                found += [
+                    IncompleteUpload(upload.object_name, upload.upload_id or "")
+                    for upload in page.uploads
+                ]
+                key_marker, id_marker = page.next_key_marker, page.next_upload_id_marker
+                is_truncated = page.is_truncated
+        return found
+
+    def give_up(self, upload: IncompleteUpload) -> None:
+        """Delete the parts of an incomplete upload."""
+        with s3.translated(f"give up an upload to s3://{self.bucket}/{upload.key}"):
+            try:
+                self.client._abort_multipart_upload(self.bucket, upload.key, upload.upload_id)
+            except S3Error as err:
+                if err.code != "NoSuchUpload":
+                    raise
 
     def presigned_url(self, key: str, *, expires_s: int = 3600) -> str:
         """Return a URL that reads `key` without credentials for `expires_s` seconds."""

@@ -120,30 +120,44 @@ class LandingZone:
         """Move the answered manifest at `key` to `folder` (`archive/` or `rejected/`).
 
         Only the object that was answered is moved: one dropped since then under the same name
-        stays where it is, and so does an earlier one in the folder. Returns the new key; None
-        where the manifest was moved before.
+        stays where it is, and so does an earlier one in the folder. Where another answer had moved
+        it to the other folder before, it is moved on from there. Returns the new key; None where
+        the manifest is in the folder already, or gone.
         """
-        item = self.stat(key)
-        if item is None or item.etag != etag:
+        source = self._find(key, etag, folder)
+        if source is None:
             return None
         target = self._free_key(folder + key.removeprefix(MANIFESTS), etag)
-        with s3.translated(f"move s3://{self.bucket}/{key} to {folder}"):
+        with s3.translated(f"move s3://{self.bucket}/{source} to {folder}"):
             try:
-                source = CopySource(self.bucket, key, match_etag=etag)
-                self.client.copy_object(self.bucket, target, source)
+                condition = CopySource(self.bucket, source, match_etag=etag)
+                self.client.copy_object(self.bucket, target, condition)
             except S3Error as err:
                 if err.code in GONE_OR_REPLACED:
                     return None
                 raise
-        current = self.stat(key)
-        if current is not None and current.etag == etag:
-            with s3.translated(f"remove s3://{self.bucket}/{key}"):
-                self.client.remove_object(self.bucket, key)
+        if self._is(source, etag):
+            with s3.translated(f"remove s3://{self.bucket}/{source}"):
+                self.client.remove_object(self.bucket, source)
         return target
+
+    def _find(self, key: str, etag: str, folder: str) -> str | None:
+        """Return where an answered manifest lies that belongs into `folder`."""
+        other = (REJECTED if folder == ARCHIVE else ARCHIVE) + key.removeprefix(MANIFESTS)
+        places = (key, other, _with_etag(other, etag))
+        return next((place for place in places if self._is(place, etag)), None)
+
+    def _is(self, key: str, etag: str) -> bool:
+        item = self.stat(key)
+        return item is not None and item.etag == etag
 
     def _free_key(self, key: str, etag: str) -> str:
         there = self.stat(key)
         if there is None or there.etag == etag:
             return key
-        path = PurePosixPath(key)
-        return str(path.with_name(f"{path.stem}.{etag[:8]}{path.suffix}"))
+        return _with_etag(key, etag)
+
+
+def _with_etag(key: str, etag: str) -> str:
+    path = PurePosixPath(key)
+    return str(path.with_name(f"{path.stem}.{etag[:8]}{path.suffix}"))

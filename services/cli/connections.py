@@ -1,6 +1,6 @@
 """The servers a command talks to, connected when it asks for them.
 
-What belongs here: settings turned into the domain's storage and ledger. What does not: finding the
+What belongs here: settings turned into the domain's clients. What does not: finding the
 settings (`services.cli.settings`), asking servers how they are (`services.cli.doctor`).
 """
 
@@ -10,11 +10,13 @@ from pathlib import Path
 
 import click
 
+from libs.compute.postgis import PostGIS
 from libs.ledger import connection
 from libs.ledger.catalog import Catalog
 from libs.ledger.ledger import Ledger
-from libs.models.config import MinIOSettings, MongoSettings, ServiceSettings
-from libs.pipeline.clients import storage
+from libs.models.config import MinIOSettings, MongoSettings, PostGISSettings, ServiceSettings
+from libs.pipeline.clients import gdal, storage
+from libs.pipeline.workbench import Clients
 from libs.storage.lake import Lake
 from libs.storage.landing import LandingZone
 from services.cli.exits import CliUsageError
@@ -25,7 +27,7 @@ LEDGER_TIMEOUT_MS = 5000
 
 @dataclass(frozen=True)
 class Connections:
-    """Storage and ledger under the settings of `environment`."""
+    """The domain's clients under the settings of `environment`."""
 
     environment: Environment
 
@@ -53,6 +55,19 @@ class Connections:
     def catalog(self) -> Catalog:
         """Versions."""
         return self._ledger[1]
+
+    @cached_property
+    def clients(self) -> Clients:
+        """All that the service itself uses."""
+        return Clients(
+            settings=self.service,
+            landing=self.landing,
+            lake=self.lake,
+            ledger=self.ledger,
+            catalog=self.catalog,
+            postgis=PostGIS(self.environment.build(PostGISSettings)),
+            gdal=gdal(self.service),
+        )
 
     @cached_property
     def _storage(self) -> tuple[LandingZone, Lake]:

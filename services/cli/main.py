@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Print a contract that a dataset version keeps, for the next manifest.",
     ),
     "schema": ("services.cli.schema", "Print the JSON Schema of a manifest."),
+    "reap": ("services.cli.reap", "Take away what dead runs left behind."),
     "doctor": ("services.cli.doctor", "Check every service and say what to do about it."),
 }
 EXIT_CODES: dict[int, str] = {

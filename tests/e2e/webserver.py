@@ -1,6 +1,7 @@
 """What a person sees in the Dagster webserver, asked for through its GraphQL."""
 
 import json
+import math
 import time
 import urllib.request
 from dataclasses import dataclass
@@ -26,6 +27,16 @@ RUN = """
 query Config($run: ID!) { runOrError(runId: $run) { ... on Run {
   runConfigYaml tags { key value }
 } } }
+"""
+TERMINATE = """
+mutation Terminate($run: String!) { terminateRun(runId: $run) { __typename } }
+"""
+REEXECUTE = """
+mutation Again($parent: String!) {
+  launchRunReexecution(reexecutionParams: {parentRunId: $parent, strategy: ALL_STEPS}) {
+    __typename ... on LaunchRunSuccess { run { runId } }
+  }
+}
 """
 ASSET = """
 query Asset($key: AssetKeyInput!) { assetOrError(assetKey: $key) { ... on Asset {
@@ -55,15 +66,30 @@ class Webserver:
         return found
 
     def wait_for_steps(self, run_id: str, *, timeout_s: float = 30) -> dict[str, str]:
-        """Return the status of each step in order of start, once the run is over."""
+        """Return the status of each step in order of start, once the run is over.
+
+        Skipped ones come last.
+        """
         until = time.monotonic() + timeout_s
         while True:
             run = self.ask(STEPS, run=run_id)["runOrError"]
             if run["status"] in {"SUCCESS", "FAILURE", "CANCELED"}:
-                steps = sorted(run["stepStats"], key=lambda step: step["startTime"])
+                steps = sorted(run["stepStats"], key=lambda step: step["startTime"] or math.inf)
                 return {step["stepKey"]: step["status"] for step in steps}
             assert time.monotonic() < until, run
             time.sleep(0.2)
+
+    def cancel(self, run_id: str) -> None:
+        """Cancel a run."""
+        answer = self.ask(TERMINATE, run=run_id)["terminateRun"]
+        assert answer["__typename"] == "TerminateRunSuccess", answer
+
+    def reexecute(self, run_id: str) -> str:
+        """Run all steps of a run again; return the new run's id."""
+        answer = self.ask(REEXECUTE, parent=run_id)["launchRunReexecution"]
+        assert answer["__typename"] == "LaunchRunSuccess", answer
+        new_id: str = answer["run"]["runId"]
+        return new_id
 
     def output_metadata(self, run_id: str) -> dict[str, dict[str, Any]]:
         """Return the metadata of each step's output."""

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from libs.models.version import TableVersion, Version
+from libs.pipeline.attempts import RunOrder
 from libs.pipeline.check import check
 from libs.pipeline.dump import dump
 from libs.pipeline.fetch import fetch
 from libs.pipeline.intake import intake
 from libs.pipeline.load import load
 from libs.pipeline.publish import publish
-from libs.pipeline.reception import RunOrder, look
+from libs.pipeline.reception import look
 from libs.pipeline.transform import transform
 from libs.pipeline.workbench import Clients, Workbench, open_workbench
 from tests.support import LandingUser
@@ -29,7 +30,7 @@ class Line:
     def order(self, name: str, manifest: dict[str, Any]) -> RunOrder:
         """Drop a manifest and return the order that one look gives."""
         self.user.drop(name, manifest)
-        (order,) = look(self.clients, lambda _: "active")
+        (order,) = look(self.clients, lambda *_: "active").orders
         return order
 
     @contextmanager

@@ -10,7 +10,8 @@ from dagster import DagsterInstance, ExecuteInProcessResult
 from etl_pipelines.definitions import build_defs
 from etl_pipelines.jobs.phases import PHASES
 from libs.models.errors import ComputeError
-from libs.pipeline.reception import RunOrder, look
+from libs.pipeline.attempts import RunOrder
+from libs.pipeline.reception import look
 from libs.spatial_utils.schema_mapper import RunIdSchemaMapping
 from tests.integration.line import Line
 from tests.support import geojson, make_manifest, point
@@ -105,7 +106,7 @@ def test_a_transient_error_is_tried_again_and_then_final(
     for _ in range(2):
         run_job(orders[-1])
         assert line.clients.ledger.get(order.drop_id).status == "received"
-        orders += look(line.clients, lambda _: "active")
+        orders += look(line.clients, lambda *_: "active").orders
 
     run_job(orders[-1])
 

@@ -224,6 +224,7 @@ def test_lineage_names_the_pinned_versions(line: Line, name: str) -> None:
         name, join_manifest(name, inputs, {"on": [{"left": "code", "right": "code"}]})
     )
 
+    line.clients.catalog.record_lineage(version)
     edges = line.clients.catalog.database.lineage.find({"dataset_id": f"joined/{name}"})
     assert sorted(edge["input"] for edge in edges) == [f"{name}/a@1", f"{name}/b@1"]
     (row,) = pq.read_table(io.BytesIO(content(line, version.tables[0]))).to_pylist()

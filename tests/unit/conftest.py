@@ -16,9 +16,11 @@ from libs.ledger.connection import ensure_indexes
 from libs.ledger.ledger import Ledger
 from libs.models.config import ServiceSettings
 from libs.models.errors import SpatialEtlError
+from libs.models.owner import Owner
 from libs.models.receipt import Receipt
 from libs.pipeline.answer import answer_error, answer_published
-from libs.pipeline.reception import RunOrder, RunState, look
+from libs.pipeline.attempts import Reconciled, RunOrder, RunState
+from libs.pipeline.reception import look
 from libs.pipeline.workbench import Clients, Workbench
 from libs.spatial_utils.child import Limits
 from libs.spatial_utils.ogr import Gdal
@@ -34,14 +36,15 @@ MIB = 1024 * 1024
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Return the clock that ledger, reception and answers go by."""
     clock = Clock()
-    for module in ("libs.ledger.ledger", "libs.pipeline.reception", "libs.pipeline.answer"):
-        monkeypatch.setattr(f"{module}.now", clock)
+    for module in ("ledger.ledger", "pipeline.reception", "pipeline.attempts", "pipeline.answer"):
+        monkeypatch.setattr(f"libs.{module}.now", clock)
     return clock
 
 
 @pytest.fixture
-def database() -> Any:
-    """Return an empty ledger database with its indexes."""
+def database(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return an empty ledger database with its indexes, on a server with the test's clock."""
+    monkeypatch.setattr(mongomock.Database, "command", lambda *_: {"localTime": clock()})
     database = mongomock.MongoClient(tz_aware=True)["ledger"]
     ensure_indexes(database)
     return database
@@ -113,21 +116,28 @@ class Reception:
         changed = self.clients.settings.model_copy(update=settings)
         self.clients = replace(self.clients, settings=changed)
 
-    def look(self) -> list[RunOrder]:
-        """Look once, a second after the last look."""
+    def reconcile(self) -> Reconciled:
+        """Look once, a second after the last look; return all that came of it."""
         self.clock.advance(1)
-        return look(self.clients, self.runs.get)
+        return look(self.clients, lambda key, _: self.runs.get(key))
+
+    def look(self) -> list[RunOrder]:
+        """Look once; return the attempts to start."""
+        return list(self.reconcile().orders)
 
     def order(self) -> RunOrder:
         """Look once and return the one order it gives."""
         (order,) = self.look()
         return order
 
-    def start(self, order: RunOrder) -> None:
-        """Let the run of an order begin."""
+    def start(self, order: RunOrder, owner: Owner = examples.GONE) -> str:
+        """Let the run of an order begin, with a lease of a minute; return its id."""
         run_id = f"run-{order.drop_id[:6]}-{order.attempt}"
-        self.clients.ledger.begin_attempt(order.drop_id, order.attempt, run_id)
+        self.clients.ledger.begin_attempt(
+            order.drop_id, order.attempt, run_id, owner=owner, lease_s=60
+        )
         self.runs[order.run_key] = "active"
+        return run_id
 
     def publish(self, order: RunOrder, number: int = 1) -> None:
         """Let the run of an order publish and answer."""

@@ -7,6 +7,7 @@ from typing import Any
 from libs.ledger.records import Delivery, DropRecord, FileClaim
 from libs.models.fidelity import HopFacts
 from libs.models.manifest import Manifest, ManifestFile, parse_manifest
+from libs.models.owner import Owner
 from libs.models.receipt import Receipt
 from libs.models.version import Version
 from libs.pipeline.kinds.sources import Candidate, FoundLayer
@@ -23,6 +24,10 @@ from libs.spatial_utils.layers import (
 BUCKET = "landing-zone"
 NOON = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 ROADS = f"s3://{BUCKET}/uploads/roads.gpkg"
+HERE = Owner.this_process()
+# A process id that Linux never gives.
+GONE = HERE.model_copy(update={"pid": 2**22 + 1})
+ELSEWHERE = HERE.model_copy(update={"host": "another"})
 
 
 def document(*paths: str, **changes: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from minio.commonconfig import ComposeSource, CopySource
@@ -57,6 +58,7 @@ class FakeMinio:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.objects: dict[tuple[str, str], StoredObject] = {}
+        self.uploads: dict[str, str] = {}
 
     def put(self, bucket: str, key: str, content: bytes) -> None:
         self.objects[bucket, key] = StoredObject(content, self.clock())
@@ -108,6 +110,19 @@ class FakeMinio:
 
     def remove_object(self, bucket: str, key: str) -> None:
         self.objects.pop((bucket, key), None)
+
+    def _list_multipart_uploads(self, bucket: str, **markers: Any) -> SimpleNamespace:
+        found = [
+            SimpleNamespace(object_name=key, upload_id=upload_id)
+            for upload_id, key in sorted(self.uploads.items())
+        ]
+        return SimpleNamespace(
+            uploads=found, is_truncated=False, next_key_marker=None, next_upload_id_marker=None
+        )
+
+    def _abort_multipart_upload(self, bucket: str, key: str, upload_id: str) -> None:
+        if self.uploads.pop(upload_id, None) != key:
+            raise s3_error("NoSuchUpload", bucket, key)
 
     def presigned_get_object(self, bucket: str, key: str, expires: timedelta) -> str:
         return f"http://s3.test/{bucket}/{key}?expires={int(expires.total_seconds())}"

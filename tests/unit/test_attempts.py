@@ -8,7 +8,7 @@ from libs.models.errors import CrsError, FidelityError, LedgerError, SpatialEtlE
 from libs.pipeline import reception as reception_module
 from libs.storage.landing import LandingZone
 from tests.unit.conftest import Reception
-from tests.unit.examples import BUCKET, ROADS, document
+from tests.unit.examples import BUCKET, GONE, ROADS, document
 
 OTHER = f"s3://{BUCKET}/uploads/other.gpkg"
 CRS_MISSING = CrsError("crs.missing", "expected a CRS, found none.", remedy="Declare it.")
@@ -117,7 +117,7 @@ def test_a_manifest_replaced_while_its_drop_runs_is_neither_lost_nor_archived_un
     second = dropped.order()
     assert second.drop_id != first.drop_id
     dropped.runs[second.run_key] = "active"
-    dropped.clients.ledger.begin_attempt(second.drop_id, 1, "run-second")
+    dropped.clients.ledger.begin_attempt(second.drop_id, 1, "run-second", owner=GONE, lease_s=60)
     dropped.fail_running(first, CRS_MISSING)
     assert dropped.waiting_manifests() == ["roads.json"]
     assert dropped.names("rejected/") == []

@@ -7,7 +7,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-import mongomock
 import pytest
 from minio import Minio
 from minio.error import S3Error
@@ -34,6 +33,7 @@ from services.cli.download import choose, fetch, is_there
 from services.cli.drop import Drop, Request, drop_from_options
 from services.cli.exits import AnswerTimeoutError, CliError
 from services.cli.follow import Watch, follow
+from tests.unit.examples import GONE
 
 BUCKET = "landing-zone"
 T0 = datetime(2026, 11, 21, tzinfo=UTC)
@@ -80,9 +80,8 @@ def s3() -> MemoryS3:
 
 
 @pytest.fixture
-def servers(s3: MemoryS3) -> Connections:
+def servers(s3: MemoryS3, database: Any) -> Connections:
     client = cast("Minio", s3)
-    database = mongomock.MongoClient(tz_aware=True)["spatial_etl"]
     return cast(
         "Connections",
         SimpleNamespace(
@@ -184,7 +183,7 @@ def test_a_drop_is_followed_to_its_answer(
     assert watch.look() is None
     servers.ledger.open_attempt(record)
     assert watch.look() is None
-    servers.ledger.begin_attempt(record.id, 1, "run-7")
+    servers.ledger.begin_attempt(record.id, 1, "run-7", owner=GONE, lease_s=60)
     phase = PhaseRecord(name="intake", started_at=now(), seconds=0.5, facts={"files": 1})
     servers.ledger.record_phase(record.id, 1, 0, phase)
     assert watch.look() is None

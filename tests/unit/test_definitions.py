@@ -22,7 +22,7 @@ from etl_pipelines.resources.minio_resource import MinIOResource
 from etl_pipelines.resources.mongodb_resource import MongoDBResource
 from etl_pipelines.resources.postgis_resource import PostGISResource
 from etl_pipelines.sensors import manifest_sensor
-from libs.pipeline.reception import RunOrder
+from libs.pipeline.attempts import Reconciled, RunOrder
 from libs.storage.landing import LandingZone
 from tests.unit.conftest import Program
 from tests.unit.examples import BUCKET, drop, receipt, version
@@ -194,8 +194,8 @@ def tick(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(manifest_sensor.time, "sleep", lambda _: None)
 
     def tick(*looks: list[RunOrder]) -> Any:
-        left = list(looks)
-        monkeypatch.setattr(manifest_sensor, "look", lambda *_: left.pop(0) if left else [])
+        left = iter(looks)
+        monkeypatch.setattr(manifest_sensor, "look", lambda *_: Reconciled(tuple(next(left, ()))))
         monkeypatch.setattr(manifest_sensor, "LOOKING_S", 0.0 if len(looks) < 2 else 60.0)
         sensor = manifest_sensor.build_manifest_sensor()
         with (
@@ -233,7 +233,7 @@ def test_a_tick_without_an_order_says_so(tick: Any) -> None:
     ("status", "expected"),
     [
         (None, None),
-        ("NOT_STARTED", "active"),
+        ("NOT_STARTED", None),
         ("STARTED", "active"),
         ("CANCELING", "active"),
         ("CANCELED", "canceled"),
@@ -243,13 +243,17 @@ def test_a_tick_without_an_order_says_so(tick: Any) -> None:
 )
 def test_a_run_is_found_by_its_run_key(status: str | None, expected: str | None) -> None:
     with DagsterInstance.ephemeral() as instance:
+        run_id = None
         if status is not None:
-            instance.add_run(
+            run = instance.add_run(
                 DagsterRun(
                     job_name="ingest",
                     status=DagsterRunStatus[status],
                     tags={"dagster/run_key": "d1:2"},
                 )
             )
-        assert manifest_sensor._run_finder(instance)("d1:2") == expected
-        assert manifest_sensor._run_finder(instance)("d1:1") is None
+            run_id = run.run_id
+        find_run = manifest_sensor._run_finder(instance)
+        assert find_run("d1:2", None) == expected
+        assert find_run("another key", run_id) == expected
+        assert find_run("d1:1", None) is None

@@ -10,7 +10,7 @@ from libs.ledger.ledger import Ledger
 from libs.ledger.records import Delivery, DropRecord
 from libs.models.errors import LedgerError, Reason, SupersededError
 from libs.models.receipt import ACTIVE_STATUSES, FINAL_STATUSES, PhaseRecord
-from tests.unit.examples import NOON, drop, receipt
+from tests.unit.examples import GONE, NOON, drop, receipt
 from tests.unit.fakes import Clock
 
 REASON = Reason(code="compute.lost", message="m", remedy="r")
@@ -27,7 +27,7 @@ def queued(ledger: Ledger) -> DropRecord:
 @pytest.fixture
 def running(ledger: Ledger, queued: DropRecord) -> DropRecord:
     """Return a drop whose first attempt runs as `run1`."""
-    return ledger.begin_attempt(queued.id, 1, "run1")
+    return ledger.begin_attempt(queued.id, 1, "run1", owner=GONE, lease_s=60)
 
 
 def known(ledger: Ledger, drop_id: str = "d1") -> DropRecord:
@@ -89,11 +89,11 @@ def test_an_attempt_is_opened_by_one_of_two(ledger: Ledger) -> None:
 
 
 def test_an_attempt_begins_once(ledger: Ledger, queued: DropRecord) -> None:
-    begun = ledger.begin_attempt(queued.id, 1, "run1")
+    begun = ledger.begin_attempt(queued.id, 1, "run1", owner=GONE, lease_s=60)
     assert (begun.status, begun.current.run_id) == ("running", "run1")
     assert begun.current.started_at is not None
     with pytest.raises(SupersededError, match="found attempt 1, running"):
-        ledger.begin_attempt(queued.id, 1, "run2")
+        ledger.begin_attempt(queued.id, 1, "run2", owner=GONE, lease_s=60)
     assert known(ledger).current.run_id == "run1"
 
 
@@ -107,7 +107,7 @@ def test_a_run_is_recorded(ledger: Ledger, running: DropRecord, database: Any) -
 @pytest.mark.parametrize("attempt", [0, 2])
 def test_another_attempt_may_not_begin(ledger: Ledger, queued: DropRecord, attempt: int) -> None:
     with pytest.raises(SupersededError, match=f"to belong to attempt {attempt}"):
-        ledger.begin_attempt(queued.id, attempt, "run1")
+        ledger.begin_attempt(queued.id, attempt, "run1", owner=GONE, lease_s=60)
 
 
 @pytest.mark.parametrize("status", sorted({*ACTIVE_STATUSES, *FINAL_STATUSES} - {"queued"}))
@@ -116,12 +116,12 @@ def test_an_attempt_begins_from_the_queue_only(
 ) -> None:
     in_status(ledger, status)
     with pytest.raises(SupersededError, match=f"found attempt 1, {status}"):
-        ledger.begin_attempt(queued.id, 1, "run1")
+        ledger.begin_attempt(queued.id, 1, "run1", owner=GONE, lease_s=60)
 
 
 def test_an_unknown_drop_may_not_begin(ledger: Ledger) -> None:
     with pytest.raises(SupersededError, match="no such drop"):
-        ledger.begin_attempt("nobody", 1, "run1")
+        ledger.begin_attempt("nobody", 1, "run1", owner=GONE, lease_s=60)
 
 
 def test_phases_are_recorded_in_their_places(ledger: Ledger, running: DropRecord) -> None:

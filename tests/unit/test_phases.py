@@ -9,7 +9,7 @@ from dagster import Failure
 
 from etl_pipelines.jobs.phases import run_phase
 from libs.ledger.records import DropRecord
-from libs.models.errors import CrsError, LedgerError
+from libs.models.errors import CrsError, LedgerError, SupersededError
 from libs.models.receipt import PhaseRecord
 from libs.pipeline.workbench import Workbench
 from tests.unit.conftest import Reception
@@ -36,7 +36,12 @@ class Context:
     def resources(self) -> SimpleNamespace:
         return SimpleNamespace(workbench=self)
 
-    def get_workbench(self, run_id: str) -> Workbench:
+    lost: SupersededError | None = None
+
+    def give_lease_back(self) -> None:
+        """Let go of the drop: nothing holds it here."""
+
+    def get_workbench(self, run_id: str, drop_id: str, attempt: int) -> Workbench:
         assert run_id == self.run_id
         return self.bench
 

@@ -99,6 +99,15 @@ def test_an_answered_manifest_moves(landing: LandingZone, minio: FakeMinio, fold
     assert landing.settle("manifests/a.json", etag, folder=folder) is None
 
 
+def test_a_manifest_follows_a_new_answer(landing: LandingZone, minio: FakeMinio) -> None:
+    for content in (b"1", b"2"):
+        etag = put_manifest(minio, content)
+        landing.settle("manifests/a.json", etag, folder=REJECTED)
+    assert landing.settle("manifests/a.json", etag, folder=ARCHIVE) == "archive/a.json"
+    assert minio.keys(BUCKET) == ["archive/a.json", "rejected/a.json"]
+    assert minio.content(BUCKET, "archive/a.json") == b"2"
+
+
 def test_a_manifest_dropped_since_the_answer_stays(landing: LandingZone, minio: FakeMinio) -> None:
     etag = put_manifest(minio, b'{"a": 1}')
     put_manifest(minio, b'{"a": 2}')

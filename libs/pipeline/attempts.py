@@ -1,0 +1,174 @@
+"""Attempts at drops: opening them, noticing that one is over, trying again.
+
+What belongs here: what follows from the state of an attempt's run, its lease and its process. What
+does not: manifests at the door (`libs.pipeline.reception`), what a run does while it works.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from libs.ledger.ledger import now
+from libs.ledger.records import AttemptRecord, DropRecord
+from libs.models.errors import Reason, SupersededError
+from libs.models.receipt import FINAL_STATUSES
+from libs.models.version import Version
+from libs.pipeline.answer import answer, answer_published, receipt_of
+from libs.pipeline.recipe import RECIPE_VERSION
+from libs.pipeline.workbench import Clients
+
+RunState = Literal["active", "ended", "canceled"]
+FindRun = Callable[[str, str | None], RunState | None]
+AT_WORK = ("running", "publishing")
+IN_HAND = ("queued", *AT_WORK)
+
+
+@dataclass(frozen=True)
+class RunOrder:
+    """An attempt that should be run; starting it twice is prevented by its key."""
+
+    drop_id: str
+    attempt: int
+    batch_id: str
+    dataset_id: str
+
+    @property
+    def run_key(self) -> str:
+        """`<drop id>:<attempt>`."""
+        return f"{self.drop_id}:{self.attempt}"
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """What reconciling gave: runs to start, and versions whose runs died before they said so."""
+
+    orders: tuple[RunOrder, ...] = ()
+    published: tuple[Version, ...] = ()
+
+
+def reconcile(clients: Clients, find_run: FindRun) -> Reconciled:
+    """Compare the attempts in hand with their runs, and end those that are over.
+
+    `find_run` tells what became of a run, given its key and, where it began, its id; None where
+    there is none.
+    """
+    orders, published = [], []
+    for drop in clients.ledger.with_status(*IN_HAND):
+        run_id = drop.current.run_id if drop.current else None
+        state = find_run(_order(drop).run_key, run_id)
+        if state is None and drop.status == "queued" and run_id is None:
+            orders.append(_order(drop))
+        elif state != "active" or drop.status in AT_WORK:
+            version = _end_if_over(clients, drop, state)
+            published += [version] if version else []
+    return Reconciled(tuple(orders), tuple(published))
+
+
+def open_attempts(clients: Clients) -> list[RunOrder]:
+    """Open the attempts that are due, in order of arrival, as far as the queue has room."""
+    room = clients.settings.max_queued - len(clients.ledger.with_status("queued"))
+    orders = []
+    oldest = clients.ledger.with_status("received", limit=clients.settings.max_queued * 10)
+    due = [drop for drop in oldest if _is_due(clients, drop)]
+    for drop in due[: max(room, 0)]:
+        number = clients.ledger.open_attempt(drop)
+        if number is not None:
+            orders.append(_order(drop.model_copy(update={"attempt": number})))
+    return orders
+
+
+def take_again(clients: Clients, drop_id: str, attempt: int, run_id: str) -> int | None:
+    """Open a new attempt for run `run_id`, which a user made from the run of `attempt`.
+
+    Returns the number of the attempt that the run may begin; None where the drop is published
+    already, so that there is nothing to do. Raises `SupersededError` while another attempt has the
+    drop in hand.
+    """
+    drop = clients.ledger.get(drop_id)
+    if drop is not None and drop.status in {"published", "unchanged"}:
+        return None
+    if drop is not None and drop.status == "queued" and drop.attempt == attempt:
+        return attempt
+    if drop is not None and drop.status in FINAL_STATUSES:
+        more = clients.settings.max_attempts
+        clients.ledger.reopen(drop, drop.delivery, more_attempts=more, recipe=RECIPE_VERSION)
+        drop = clients.ledger.get(drop_id)
+    number = (
+        clients.ledger.open_attempt(drop, run_id=run_id)
+        if drop is not None and drop.status == "received"
+        else None
+    )
+    if number is None:
+        found = f"attempt {drop.attempt}, {drop.status}" if drop else "no such drop"
+        raise SupersededError(
+            "attempt.superseded",
+            f"expected drop {drop_id[:12]} to have an answer or to wait, found {found}.",
+            remedy="Wait for the answer of the attempt that works on the drop.",
+        )
+    return number
+
+
+def is_over(clients: Clients, attempt: AttemptRecord | None, state: RunState | None) -> bool:
+    """Return whether nobody works on an attempt that began.
+
+    Its lease says so, by the ledger server's clock. Before it runs out: a run that has ended, or
+    that nobody knows, is over as soon as its process is gone; one that lives on, because its code
+    server was killed alone, may finish.
+    """
+    if attempt is None or attempt.lease_expires_at is None or attempt.owner is None:
+        return state != "active"
+    if attempt.lease_expires_at <= clients.ledger.server_time():
+        return True
+    return state != "active" and attempt.owner.standing() == "gone"
+
+
+def end_lost_attempt(clients: Clients, drop: DropRecord) -> None:
+    """Let a drop whose attempt is over wait for the next one, or answer it with the last."""
+    reason = Reason(
+        code="attempt.lost",
+        message=f"expected attempt {drop.attempt} to give an answer, found its run over without "
+        "one.",
+        remedy="See the run's log in the webserver; drop the manifest again once it is mended.",
+    )
+    run_id = drop.current.run_id if drop.current else None
+    if drop.attempt < drop.attempt_limit:
+        clients.ledger.release(drop, reason, run_id=run_id)
+    else:
+        answer(clients, drop, receipt_of(clients, drop, "failed", reason=reason))
+
+
+def _end_if_over(clients: Clients, seen: DropRecord, state: RunState | None) -> Version | None:
+    """End the attempt where it is over; return the version that it published all the same."""
+    drop = clients.ledger.get(seen.id)
+    if drop is None or drop.attempt != seen.attempt or drop.status not in IN_HAND:
+        return None
+    is_canceled = state == "canceled"
+    if drop.status in AT_WORK and not is_canceled and not is_over(clients, drop.current, state):
+        return None
+    version = clients.catalog.version_of_drop(drop.id)
+    if version is not None:
+        answer_published(clients, drop.id, version)
+    elif is_canceled:
+        reason = Reason(
+            code="attempt.canceled",
+            message="expected the run to end by itself, found it canceled in the webserver.",
+            remedy="Drop the manifest again, or re-execute the run, to run it again.",
+        )
+        answer(clients, drop, receipt_of(clients, drop, "canceled", reason=reason))
+    else:
+        end_lost_attempt(clients, drop)
+    return version
+
+
+def _is_due(clients: Clients, drop: DropRecord) -> bool:
+    last = drop.current
+    if last is None or last.ended_at is None or drop.delivery.received_at >= last.ended_at:
+        return True
+    tries = clients.settings.max_attempts - (drop.attempt_limit - last.number)
+    pause_s = clients.settings.retry_backoff_s * 2 ** (tries - 1)
+    return now() >= last.ended_at + timedelta(seconds=pause_s)
+
+
+def _order(drop: DropRecord) -> RunOrder:
+    return RunOrder(drop.id, drop.attempt, drop.batch_id or "", drop.dataset_id or "")

@@ -1,0 +1,82 @@
+"""The processes of one stack by what they do, and the killing of one of them.
+
+Only processes that carry the mark of this stack's supervisor, and their children, are looked at.
+"""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.local.layout import Layout
+from services.local.supervision import OWNER_VARIABLE, Supervisor
+
+SERVICES = {
+    "code server": "user-code",
+    "daemon": "daemon",
+    "postgis": "postgis",
+    "s3": "s3",
+    "ledger": "mongo",
+}
+TARGETS = ("run", "gdal", *SERVICES)
+RUN_MARK = b"multiprocessing.spawn"
+GDAL_NAMES = {"ogr2ogr", "ogrinfo", "gdalinfo", "gdalwarp", "gdal_translate", "setpriv", "prlimit"}
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The processes of the stack in `layout`."""
+
+    layout: Layout
+
+    def kill(self, target: str) -> int | None:
+        """Kill (-9) a process of that kind; return its id, None where there is none now."""
+        for pid in self._pids(target):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                return pid
+        return None
+
+    def runs(self) -> list[int]:
+        """Return the processes of runs, those included that outlived their code server."""
+        return [pid for pid in self._own() if RUN_MARK in _read(pid, "cmdline")]
+
+    def are_all_up(self) -> bool:
+        """Return whether the supervisor keeps every service running."""
+        every = Supervisor(self.layout).processes().values()
+        return all(process.state == "RUNNING" for process in every)
+
+    def _pids(self, target: str) -> list[int]:
+        if target == "run":
+            return self.runs()
+        if target == "gdal":
+            runs = set(self.runs())
+            return [pid for pid in _every() if _parent(pid) in runs and _is_gdal(pid)]
+        pid = Supervisor(self.layout).processes()[SERVICES[target]].pid
+        return [pid] if pid else []
+
+    def _own(self) -> Iterator[int]:
+        mark = f"{OWNER_VARIABLE}={self.layout.state_dir}".encode()
+        return (pid for pid in _every() if mark in _read(pid, "environ").split(b"\0"))
+
+
+def _every() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _is_gdal(pid: int) -> bool:
+    name = _read(pid, "comm").decode().strip()
+    return name in GDAL_NAMES or b"describe_source" in _read(pid, "cmdline")
+
+
+def _parent(pid: int) -> int:
+    fields = _read(pid, "stat").rpartition(b")")[2].split()
+    return int(fields[1]) if fields else 0
+
+
+def _read(pid: int, name: str) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    return b""

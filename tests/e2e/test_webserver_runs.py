@@ -1,0 +1,81 @@
+"""What a user may do to a run in the webserver: cancel it, and run it again."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from pymongo.database import Database
+
+from services.local.layout import Layout
+from tests.chaos.processes import Processes
+from tests.e2e.webserver import Webserver
+from tests.support import LandingUser, geojson, make_manifest, point
+
+Ledger = Database[dict[str, Any]]
+MANY = 60_000
+TIMEOUT_S = 120
+
+
+def wait_for_phase(ledger: Ledger, batch_id: str, phase: str) -> str:
+    """Wait until a drop's run is in a phase; return the run's id."""
+    until = time.monotonic() + TIMEOUT_S
+    while True:
+        drop = ledger.manifests.find_one({"batch_id": batch_id}) or {}
+        for attempt in drop.get("attempts", ()):
+            if any(item["name"] == phase and not item["seconds"] for item in attempt["phases"]):
+                return str(attempt["run_id"])
+        assert time.monotonic() < until, drop
+        time.sleep(0.05)
+
+
+def wait_for_status(user: LandingUser, name: str, status: str) -> dict[str, Any]:
+    """Wait until a receipt says so; return it."""
+    until = time.monotonic() + TIMEOUT_S
+    while True:
+        receipt = user.receipt(name)
+        if receipt["status"] == status:
+            return receipt
+        assert time.monotonic() < until, receipt
+        time.sleep(0.2)
+
+
+def test_a_run_is_canceled_run_again_and_run_again_when_it_is_published(
+    user: LandingUser,
+    ledger_database: Ledger,
+    webserver: Webserver,
+    stack_env: dict[str, str],
+    name: str,
+) -> None:
+    content = geojson(*(({"id": n}, point(n % 180, n % 80)) for n in range(MANY)))
+    path = user.put(f"uploads/{name}.geojson", content)
+    user.drop(name, make_manifest(name, [path]))
+    first = wait_for_phase(ledger_database, name, "load")
+
+    webserver.cancel(first)
+
+    receipt = wait_for_status(user, name, "canceled")
+    assert (receipt["reason"]["code"], receipt["run_id"]) == ("attempt.canceled", first)
+    assert user.exists(f"rejected/{name}.json")
+    webserver.wait_for_steps(first)
+    work_folder = Path(stack_env["SPATIAL_ETL_WORK_DIR"]) / first
+    processes = Processes(Layout.of(Path(stack_env["DAGSTER_HOME"]).parent))
+    until = time.monotonic() + TIMEOUT_S
+    while work_folder.exists() or processes.runs():
+        assert time.monotonic() < until
+        time.sleep(0.2)
+
+    second = webserver.reexecute(first)
+
+    receipt = wait_for_status(user, name, "published")
+    assert (receipt["run_id"], receipt["attempt"]) == (second, 2)
+    assert receipt["tables"][0]["rows"] == MANY
+    assert user.exists(f"archive/{name}.json")
+    assert not user.exists(f"rejected/{name}.json")
+
+    third = webserver.reexecute(second)
+
+    assert webserver.wait_for_steps(third) == {"intake": "SUCCESS"} | dict.fromkeys(
+        ("fetch", "load", "transform", "check", "dump", "publish"), "SKIPPED"
+    )
+    assert user.receipt(name) == receipt
+    assert ledger_database.assets.count_documents({"dataset_id": f"test/{name}"}) == 1
