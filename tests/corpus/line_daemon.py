@@ -9,6 +9,7 @@ import threading
 import uuid
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager
 from multiprocessing import get_context
 from typing import Any
 
@@ -17,14 +18,16 @@ from libs.ledger import connection
 from libs.models.config import MinIOSettings, MongoSettings, PostGISSettings, ServiceSettings
 from libs.models.errors import InternalError, SpatialEtlError
 from libs.pipeline.answer import answer_error, answer_published
+from libs.pipeline.attempts import RunState
 from libs.pipeline.check import check
 from libs.pipeline.clients import gdal, ledger, storage
 from libs.pipeline.dump import dump
 from libs.pipeline.fetch import fetch
 from libs.pipeline.intake import intake
+from libs.pipeline.lease import Lease, hold
 from libs.pipeline.load import load
 from libs.pipeline.publish import publish
-from libs.pipeline.reception import RunState, look
+from libs.pipeline.reception import look
 from libs.pipeline.transform import transform
 from libs.pipeline.workbench import Clients, open_workbench
 
@@ -61,7 +64,7 @@ class LineDaemon:
     def _watch(self) -> None:
         clients = open_clients()
         while not self._is_over.wait(PAUSE_S):
-            for order in look(clients, self._find_run):
+            for order in look(clients, self._find_run).orders:
                 self._submit(order.run_key, order.drop_id, order.attempt)
 
     def _submit(self, run_key: str, drop_id: str, attempt: int) -> None:
@@ -72,7 +75,7 @@ class LineDaemon:
             future = self._pool.submit(run_attempt, drop_id, attempt)
         self._attempts[run_key] = future
 
-    def _find_run(self, run_key: str) -> RunState | None:
+    def _find_run(self, run_key: str, _run_id: str | None) -> RunState | None:
         if run_key not in self._attempts:
             return None
         return "ended" if self._attempts[run_key].done() else "active"
@@ -102,14 +105,20 @@ def _settle_in(env: dict[str, str]) -> None:
     _CLIENTS.append(open_clients())
 
 
+def _lease(clients: Clients, drop_id: str, attempt: int) -> AbstractContextManager[Lease]:
+    lease_s = clients.settings.lease_s
+    return hold(clients.ledger, drop_id, attempt, lease_s=lease_s, on_lost=lambda: None)
+
+
 def run_attempt(drop_id: str, attempt: int) -> None:
     """Run all phases of one attempt; an error is the drop's answer, as in a run of Dagster's."""
     (clients,) = _CLIENTS
     try:
         with open_workbench(clients, str(uuid.uuid4())) as bench:
             state: Any = intake(bench, drop_id, attempt)
-            for phase in (fetch, load, transform, check, dump, publish):
-                state = phase(bench, state)
+            with _lease(clients, drop_id, attempt):
+                for phase in (fetch, load, transform, check, dump, publish):
+                    state = phase(bench, state)
         answer_published(clients, drop_id, state.version)
     except SpatialEtlError as err:
         answer_error(clients, drop_id, attempt, err)
