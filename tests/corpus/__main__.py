@@ -5,6 +5,7 @@ are checked too; with `--fuzz`, sound files are damaged at random.
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 import uuid
@@ -21,10 +22,14 @@ from tests.corpus.results import line_of, save, totals
 from tests.corpus.service import Service, phases_alone, running_stack, whole_stack
 from tests.corpus.verdicts import Result, judge
 
+TERMINATED = 143
+"""The exit code after SIGTERM: by the way of an exception, so that the stack ends too."""
+
 
 def main() -> int:
     """Print the table; 0 where every drop got an honest answer."""
     options = _parser().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="corpus-")))
         drops, expectations = _drops(options, scratch)

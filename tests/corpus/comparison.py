@@ -40,6 +40,8 @@ EXCUSES: dict[str, frozenset[str]] = {
     "column.renamed": frozenset({"names"}),
     "column.zone_assumed": frozenset({"zone"}),
     "column.type_changed": frozenset({"values"}),
+    "source.values_changed": frozenset({"values", "cells"}),
+    "source.dbf_unreadable_value": frozenset({"values", "cells"}),
     "geometry.invalid": frozenset({"unreadable"}),
 }
 """Warning -> the comparisons whose difference it explains; anything else stays silent."""
