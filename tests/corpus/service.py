@@ -59,14 +59,14 @@ def phases_alone(runs: int) -> Iterator[Service]:
 def _stack(
     settings: dict[str, str], only: tuple[str, ...] | None = None
 ) -> Iterator[dict[str, str]]:
-    state_dir = Path(tempfile.mkdtemp(prefix="spatial-etl-corpus-")) / "state"
     environ = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     environ |= {"SPATIAL_ETL_GDAL_TIMEOUT_S": str(CHILD_TIMEOUT_S)} | settings
-    env = start_stack(state_dir, environ=environ, only=only)
-    try:
-        yield env
-    finally:
-        remove_stack(state_dir)
+    with tempfile.TemporaryDirectory(prefix="spatial-etl-corpus-") as folder:
+        state_dir = Path(folder) / "state"
+        try:
+            yield start_stack(state_dir, environ=environ, only=only)
+        finally:
+            remove_stack(state_dir)
 
 
 def _service(env: dict[str, str]) -> Service:
