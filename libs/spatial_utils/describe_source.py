@@ -28,6 +28,8 @@ BATCH_BYTES = 16 * 1024 * 1024
 MAX_BATCH_ROWS = 65_536
 UNKNOWN_SIZE_ROWS = 1_000
 ROW_NUMBERS = ("fid", "ogc_fid", "ogr_fid", "objectid", "rowid", "_rowid_", "oid", "rowno")
+COUNTED = "FlatGeobuf"
+"""The driver whose files tell how many features they hold, and that ends early without a word."""
 NUMBERED_BY_MEMBER = ("GeoJSON", "GeoJSONSeq")
 """Drivers that take a feature's numeric member `id` for its number, not for an attribute."""
 
@@ -120,6 +122,9 @@ def describe_layer(layer, driver, types, size_bytes, spool):
     tally = TableTally(types or [*key_types, *own_types], has_geometry=bool(geometries))
     exact = exact_columns(layer, described, driver, complain)
     read(layer, driver, exact, tally, size_bytes, spool)
+    announced = layer.GetFeatureCount(False)
+    if driver == COUNTED and announced > tally.rows:
+        complain(f"the header tells of {announced} features, {tally.rows} could be read")
     for position, column in exact.items():
         if column.kind == "DateTime":
             described[position]["zones"] = column.zones
