@@ -10,6 +10,7 @@ What belongs here: facts. What does not: whether the facts are acceptable (`libs
 
 import collections
 import json
+import os
 import re
 import sys
 
@@ -271,3 +272,6 @@ def main(request):
 
 if __name__ == "__main__":
     main(json.loads(sys.argv[1]))
+    sys.stdout.flush()
+    # The answer is given: a library's thread that crashes while the interpreter ends changes nothing.
+    os._exit(0)
