@@ -273,5 +273,5 @@ def main(request):
 if __name__ == "__main__":
     main(json.loads(sys.argv[1]))
     sys.stdout.flush()
-    # The answer is given: a library's thread that crashes while the interpreter ends changes nothing.
+    # The answer is given: what a library's thread does while the interpreter ends changes nothing.
     os._exit(0)

@@ -166,5 +166,5 @@ def main(request: str) -> None:
 if __name__ == "__main__":
     main(sys.argv[1])
     sys.stdout.flush()
-    # The answer is given: a library's thread that crashes while the interpreter ends changes nothing.
+    # The answer is given: what a library's thread does while the interpreter ends changes nothing.
     os._exit(0)
