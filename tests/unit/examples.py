@@ -182,6 +182,6 @@ def found(
 ) -> FoundLayer:
     """Return a layer as it was found in the manifest's file `path`; `file` sets its fields."""
     named = ManifestFile(path=path, type="vector", **file)
-    candidate = Candidate(Path("/work") / named.name, path, named, driver)
-    spool = Path("/work/spool/0.arrow")
+    candidate = Candidate(Path("/run") / named.name, path, named, driver)
+    spool = Path("/run/spool/0.arrow")
     return FoundLayer(candidate, driver, described, spool, is_only, described.name)
