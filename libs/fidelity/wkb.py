@@ -2,7 +2,8 @@
 
 A geometry is a stream of tokens: a header with its count, or a ring with its points. All geometries
 of an array are walked together, one token of each at a time; the few long ones that remain are
-walked one by one. Source of the format: OGC 06-103r4 (ISO 19125-1), clause 8, with the type numbers
+walked one by one. The extent is that of shells, as PostGIS reckons it: a hole of an invalid polygon
+may reach beyond. Source of the format: OGC 06-103r4 (ISO 19125-1), clause 8, with the type numbers
 of ISO 13249-3 for curves, surfaces, Z and M.
 
 What belongs here: reading WKB. What does not: whether what it holds is acceptable.
@@ -22,6 +23,7 @@ from libs.models.fidelity import Bbox
 Bytes = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]
+Booleans = npt.NDArray[np.bool_]
 
 TYPE_NAMES = {
     1: "Point", 2: "LineString", 3: "Polygon", 4: "MultiPoint", 5: "MultiLineString",
@@ -70,13 +72,14 @@ class GeometryTally:
         self._add_coordinates(walk, len(present))
 
     def _add_coordinates(self, walk: "_Walk", rows: int) -> None:
-        owners, x, y = walk.coordinates()
+        owners, x, y, in_hole = walk.coordinates()
         is_vertex = ~(np.isnan(x) & np.isnan(y))
-        owners, x, y = owners[is_vertex], x[is_vertex], y[is_vertex]
-        self.vertices += len(x)
+        owners = owners[is_vertex]
+        self.vertices += len(owners)
         has_vertex = np.zeros(rows, np.bool_)
         has_vertex[owners] = True
         self.empties += rows - int(has_vertex.sum())
+        x, y = x[is_vertex & ~in_hole], y[is_vertex & ~in_hole]
         if len(x):
             corners = (*map(np.fmin.reduce, (x, y)), *map(np.fmax.reduce, (x, y)))
             self.bbox = union(self.bbox, corners)
@@ -101,17 +104,17 @@ def type_name(number: int) -> str:
 class _Walk:
     """One pass over the tokens of an array; gathers where runs of coordinates lie.
 
-    Of each walker are known: its value, the cursor, the geometries and the rings still to read, and
-    the ordinates of a point of these rings.
+    Of each walker are known: its value, the cursor, the geometries and the rings still to read,
+    the ordinates of a point of these rings, and whether the next ring is a hole.
     """
 
     def __init__(self, data: Bytes, offsets: Integers) -> None:
         self._data, self._begins, self._ends = data, offsets[:-1], offsets[1:]
-        self._runs: list[tuple[Integers, Integers, Integers, Integers]] = []
+        self._runs: list[tuple[Integers, Integers, Integers, Integers, Integers]] = []
         count = len(self._begins)
         self._first_types = self._numbers(np.arange(count), self._begins + 1)
         zeros = np.zeros(count, np.int64)
-        state = np.stack([np.arange(count), self._begins, zeros + 1, zeros, zeros])
+        state = np.stack([np.arange(count), self._begins, zeros + 1, zeros, zeros, zeros])
         while state.shape[1] > FEW:
             state = self._step(state)
         for walker in state.T.tolist():
@@ -121,17 +124,18 @@ class _Walk:
         """Return the type number of each geometry."""
         return self._first_types
 
-    def coordinates(self) -> tuple[Integers, Doubles, Doubles]:
-        """Return (value, x, y) of every vertex."""
+    def coordinates(self) -> tuple[Integers, Doubles, Doubles, Booleans]:
+        """Return (value, x, y, whether it is of a hole) of every vertex."""
         if not self._runs:
-            return np.empty(0, np.int64), np.empty(0), np.empty(0)
-        owners, begins, counts, ordinates = (
+            return np.empty(0, np.int64), np.empty(0), np.empty(0), np.empty(0, np.bool_)
+        owners, begins, counts, ordinates, holes = (
             np.concatenate(part) for part in zip(*self._runs, strict=True)
         )
         first = np.cumsum(counts) - counts
         inside = np.arange(counts.sum()) - np.repeat(first, counts)
         places = np.repeat(begins, counts) + inside * np.repeat(ordinates, counts) * ORDINATE_BYTES
-        return np.repeat(owners, counts), self._doubles(places), self._doubles(places + 8)
+        in_hole = np.repeat(holes, counts).astype(np.bool_)
+        return np.repeat(owners, counts), self._doubles(places), self._doubles(places + 8), in_hole
 
     def _step(self, state: Integers) -> Integers:
         """Read one token of each walker; return the walkers that have not ended."""
@@ -142,13 +146,13 @@ class _Walk:
         return state[:, (state[2] > 0) | (state[3] > 0)]
 
     def _read_rings(self, state: Integers) -> Integers:
-        owners, cursors, geometries, rings, ordinates = state
+        owners, cursors, geometries, rings, ordinates, holes = state
         counts = self._numbers(owners, cursors)
-        ends = self._add_run(owners, cursors + COUNT_BYTES, counts, ordinates)
-        return np.stack([owners, ends, geometries, rings - 1, ordinates])
+        ends = self._add_run(owners, cursors + COUNT_BYTES, counts, ordinates, holes)
+        return np.stack([owners, ends, geometries, rings - 1, ordinates, np.ones_like(holes)])
 
     def _read_headers(self, state: Integers) -> Integers:
-        owners, cursors, geometries, _, _ = state
+        owners, cursors, geometries, *_ = state
         self._require_known(owners, cursors)
         dimensions, bases = np.divmod(self._numbers(owners, cursors + 1), 1000)
         ordinates = _ORDINATES[dimensions]
@@ -159,12 +163,17 @@ class _Walk:
         cursors = cursors + np.where(is_point, 0, COUNT_BYTES)
         has_run = is_point | is_line
         cursors[has_run] = self._add_run(
-            owners[has_run], cursors[has_run], counts[has_run], ordinates[has_run]
+            owners[has_run],
+            cursors[has_run],
+            counts[has_run],
+            ordinates[has_run],
+            np.zeros_like(owners[has_run]),
         )
         has_rings = np.isin(bases, _HAS_RINGS)
         children = np.where(has_run | has_rings, 0, counts)
         rings = np.where(has_rings, counts, 0)
-        return np.stack([owners, cursors, geometries - 1 + children, rings, ordinates])
+        no_hole = np.zeros_like(owners)
+        return np.stack([owners, cursors, geometries - 1 + children, rings, ordinates, no_hole])
 
     def _require_known(self, owners: Integers, cursors: Integers) -> None:
         self._require_inside(owners, cursors, HEADER_BYTES)
@@ -178,12 +187,17 @@ class _Walk:
             raise WkbError(int(owners[~is_known][0]), "a header that is not WKB's")
 
     def _add_run(
-        self, owners: Integers, begins: Integers, counts: Integers, ordinates: Integers
+        self,
+        owners: Integers,
+        begins: Integers,
+        counts: Integers,
+        ordinates: Integers,
+        holes: Integers,
     ) -> Integers:
         """Note runs of coordinates; return where they end."""
         sizes = counts * ordinates * ORDINATE_BYTES
         self._require_inside(owners, begins, sizes)
-        self._runs.append((owners, begins, counts, ordinates))
+        self._runs.append((owners, begins, counts, ordinates, holes))
         ends: Integers = begins + sizes
         return ends
 
@@ -211,25 +225,30 @@ class _Walk:
         return found
 
     def _walk_alone(
-        self, owner: int, cursor: int, geometries: int, rings: int, ordinates: int
+        self, owner: int, cursor: int, geometries: int, rings: int, ordinates: int, hole: int
     ) -> None:
         """Read all tokens of one walker that are left."""
         end = int(self._ends[owner])
         try:
-            runs = _runs_left(self._data.data[:end], cursor, geometries, rings, ordinates)
+            runs = _runs_left(self._data.data[:end], cursor, geometries, rings, ordinates, hole)
         except (struct.error, ValueError) as err:
             raise WkbError(owner, f"WKB that cannot be read ({err})") from err
         if runs:
-            begins, counts, widths = (np.array(part) for part in zip(*runs, strict=True))
-            self._runs.append((np.full(len(runs), owner), begins, counts, widths))
+            begins, counts, widths, holes = (np.array(part) for part in zip(*runs, strict=True))
+            self._runs.append((np.full(len(runs), owner), begins, counts, widths, holes))
 
 
 def _runs_left(
-    value: memoryview, cursor: int, geometries: int, rings: int, ordinates: int
-) -> list[tuple[int, int, int]]:
-    """Return (begin, points, ordinates of a point) of each run of coordinates from `cursor` on."""
+    value: memoryview, cursor: int, geometries: int, rings: int, ordinates: int, hole: int
+) -> list[tuple[int, int, int, int]]:
+    """Return each run of coordinates from `cursor` on.
+
+    A run is (begin, points, ordinates of a point, 1 where it is a hole).
+    """
     runs = []
     while geometries or rings:
+        is_hole = hole if rings else 0
+        hole = 1 if rings else 0
         if rings:
             rings -= 1
             (count,) = struct.unpack_from("<I", value, cursor)
@@ -248,7 +267,7 @@ def _runs_left(
             if base != _POINT and base not in _HAS_POINTS:
                 geometries += count
                 continue
-        runs.append((cursor, count, ordinates))
+        runs.append((cursor, count, ordinates, is_hole))
         cursor += count * ordinates * ORDINATE_BYTES
         if cursor > len(value):
             raise ValueError("it ends too early")

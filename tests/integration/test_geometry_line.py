@@ -23,6 +23,7 @@ SQUARE = "POLYGON ((0 0, 0 10, 10 10, 10 0, 0 0))"
 OTHER_WAY = "POLYGON ((0 0, 10 0, 10 10, 0 10, 0 0), (1 1, 1 2, 2 2, 1 1))"
 BOW_TIE = "POLYGON ((0 0, 10 10, 10 0, 0 10, 0 0))"
 COLLAPSED = "POLYGON ((0 0, 1 0, 0 0, 0 0))"
+HOLE_OUTSIDE = "POLYGON ((0 0, 10 0, 10 10, 0 10, 0 0), (20 20, 21 20, 21 21, 20 20))"
 OVERLAPPING = "MULTIPOLYGON (((0 0, 10 0, 10 10, 0 10, 0 0)), ((5 5, 15 5, 15 15, 5 15, 5 5)))"
 WALL = "((0 0 0, 0 0 9, 0 1 9, 0 1 0, 0 0 0))"
 ROOF = "((0 0 9, 1 0 9, 1 1 9, 0 0 9))"
@@ -88,6 +89,9 @@ def is_same(found: Any, expected: str | None) -> bool:
 @pytest.mark.parametrize(
     ("wkts", "expected", "formats", "codes"),
     [
+        pytest.param(
+            [HOLE_OUTSIDE], [HOLE_OUTSIDE], "geoparquet flatgeobuf", "geometry.invalid", id="hole"
+        ),
         pytest.param(
             [SQUARE, OTHER_WAY], [SQUARE, OTHER_WAY], "geoparquet flatgeobuf", "", id="rings"
         ),

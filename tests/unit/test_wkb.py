@@ -34,6 +34,16 @@ def test_a_slice_of_an_array_is_counted_alone() -> None:
     assert (counted.nulls, counted.vertices, counted.bbox) == (1, 1, (7, 8, 7, 8))
 
 
+@pytest.mark.parametrize("times", [1, 100], ids=["one by one", "all together"])
+def test_a_hole_outside_its_shell_counts_for_vertices_only(times: int) -> None:
+    shells = [shapely.box(0, 0, 10, 10).exterior, shapely.box(20, 0, 30, 10).exterior]
+    hole = shapely.box(50, 50, 60, 60).exterior
+    parts = shapely.MultiPolygon([shapely.Polygon(shell, [hole]) for shell in shells])
+    counted = tally(*[shapely.to_wkb(parts)] * times)
+    assert counted.vertices == 20 * times
+    assert counted.bbox == (0, 0, 30, 10)
+
+
 def test_a_multipolygon_of_many_parts_is_counted() -> None:
     parts = shapely.multipolygons(shapely.box(range(5000), 0, range(1, 5001), 1))
     counted = tally(shapely.to_wkb(parts), LINE)
