@@ -207,3 +207,12 @@ def dropped(reception: Reception) -> Reception:
     reception.upload(examples.ROADS)
     reception.drop("roads.json", examples.document())
     return reception
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder to unpack into, a second one beside it; what lies around must not change."""
+    folder = tmp_path / "work" / "unpacked"
+    folder.mkdir(parents=True)
+    (folder.parent / "2nd").mkdir()
+    return folder

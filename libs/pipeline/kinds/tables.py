@@ -153,7 +153,7 @@ class TableKind(Kind[LoadedRows, TransformedRows]):
     def write(
         self, bench: Workbench, table: TransformedRows, output_format: str, folder: Path
     ) -> tuple[DumpedFile, list[Warn]]:
-        """Write Parquet through Arrow, anything else with ogr2ogr; count the rows of the file."""
+        """Write Parquet through Arrow, anything else with ogr2ogr; compare what is read back."""
         path = folder / f"table{OUTPUT_SUFFIXES[output_format]}"
         if output_format in OUTPUT_DRIVERS:
             return _write_layer(bench, table, output_format, path)
