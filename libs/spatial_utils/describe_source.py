@@ -21,9 +21,12 @@ import pyarrow as pa
 from osgeo import gdal, ogr, osr
 
 from libs.fidelity.tally import TableTally
+from libs.models.errors import SourceError
 from libs.spatial_utils.column_types import from_ogr
 from libs.spatial_utils.exact_values import exact_columns, mended
 from libs.spatial_utils.gdal_messages import MessageKinds
+from libs.spatial_utils.references import SQLITE_DRIVERS
+from libs.spatial_utils.sqlite_values import StoredLayer, stored_layer, unread_geometry
 
 BATCH_BYTES = 16 * 1024 * 1024
 MAX_BATCH_ROWS = 65_536
@@ -35,9 +38,15 @@ NUMBERED_BY_MEMBER = ("GeoJSON", "GeoJSONSeq")
 """Drivers that take a feature's numeric member `id` for its number, not for an attribute."""
 
 LEFT_OUT = re.compile("gnoring (all|one or more)")
+VALUE_OF_A_COLUMN = re.compile(
+    r"(Non-conformant|Invalid) content for record|Value '.*' of field .* parsed incompletely"
+)
+"""What GDAL says of single values of SQLite: not where all were compared with what is stored."""
 
 PROBLEMS = collections.defaultdict(MessageKinds)
 """What GDAL said, by whether it is an error and its number."""
+WARNINGS = []
+"""What we found that GDAL does not tell of, with codes of ours."""
 
 
 def collect_problem(error_class, number, message):
@@ -51,12 +60,16 @@ def complain(message):
     PROBLEMS[True, 0].add(message)
 
 
-def described_problems():
+def described_problems(driver):
     """Return the problems as the answer has them."""
+    is_compared = driver in SQLITE_DRIVERS and all(
+        warning.code != "source.values_unchecked" for warning in WARNINGS
+    )
     return [
         {"is_error": is_error, "number": number, "message": message}
         for (is_error, number), kinds in PROBLEMS.items()
         for message in kinds.said()
+        if not (is_compared and VALUE_OF_A_COLUMN.match(message))
     ]
 
 
@@ -97,8 +110,9 @@ def describe_geometry_type(number):
     }
 
 
-def describe_layer(layer, driver, types, size_bytes, spool):
+def describe_layer(layer, request, size_bytes, spool):
     """Return the facts about a layer; every feature is read."""
+    driver, types = request["driver"], request["types"]
     definition = layer.GetLayerDefn()
     geometries = [
         {
@@ -117,12 +131,23 @@ def describe_layer(layer, driver, types, size_bytes, spool):
         }
         for field in fields
     ]
+    stored = StoredLayer()
+    place = {"key": layer.GetFIDColumn(), "geometry": layer.GetGeometryColumn()}
+    if driver in SQLITE_DRIVERS and types is None:
+        stored = stored_layer(request["path"], layer.GetName(), described, **place)
+        WARNINGS.extend(stored.warnings)
+    for position, column in stored.columns.items():
+        described[position] |= {"type": column.type, "subtype": "None"}
     own_types = [from_ogr(field["type"], field["subtype"]) for field in described]
     key = key_column(layer)
     key_types = ["bigint"] if key else []
     tally = TableTally(types or [*key_types, *own_types], has_geometry=bool(geometries))
     exact = exact_columns(layer, described, driver, complain)
-    read(layer, driver, exact, tally, size_bytes, spool)
+    read(layer, driver, {**exact, **stored.columns}, tally, size_bytes, spool)
+    nulls = tally.facts.geometry.nulls if geometries else 0
+    if stored.geometries not in (None, tally.rows - nulls):
+        are_read = (feature.GetGeometryRef() is not None for feature in layer)
+        raise unread_geometry(request["path"], layer.GetName(), are_read, **place)
     announced = layer.GetFeatureCount(False)
     if driver == COUNTED and announced > tally.rows:
         complain(f"the header tells of {announced} features, {tally.rows} could be read")
@@ -245,29 +270,30 @@ def main(request):
     """Print the description of the source that `request` names."""
     gdal.PushErrorHandler(collect_problem)
     osr.DontUseExceptions()
-    source = open_source(request)
-    layers = []
-    if source is not None:
-        size_bytes = gdal.VSIStatL(request["path"]).size
-        layers = [
-            describe_layer(
-                layer,
-                request["driver"],
-                request["types"],
-                size_bytes,
-                f"{request['spool']}/{position}.arrow" if request["spool"] else None,
-            )
-            for position, layer in enumerate(each_layer(source, request))
-        ]
-    print(  # noqa: T201 - this program's answer
-        json.dumps(
-            {
-                "driver": request["driver"] if source is not None else None,
-                "layers": layers,
-                "problems": described_problems(),
-            }
+    answer = {"driver": None, "layers": [], "reason": None}
+    try:
+        source = open_source(request)
+        if source is not None:
+            answer |= {"driver": request["driver"], "layers": described_layers(source, request)}
+    except SourceError as err:
+        answer["reason"] = err.reason.model_dump()
+    answer["problems"] = described_problems(request["driver"])
+    answer["warnings"] = [warning.model_dump() for warning in WARNINGS]
+    print(json.dumps(answer))  # noqa: T201 - this program's answer
+
+
+def described_layers(source, request):
+    """Return the facts about each layer of a source."""
+    size_bytes = gdal.VSIStatL(request["path"]).size
+    return [
+        describe_layer(
+            layer,
+            request,
+            size_bytes,
+            f"{request['spool']}/{position}.arrow" if request["spool"] else None,
         )
-    )
+        for position, layer in enumerate(each_layer(source, request))
+    ]
 
 
 if __name__ == "__main__":

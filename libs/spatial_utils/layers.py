@@ -102,12 +102,13 @@ class Problem(_Fact):
 
 
 class SourceDescription(_Fact):
-    """A source; `driver` is None where it could not be opened."""
+    """A source; `driver` is None where it could not be opened, `reason` says why it is refused."""
 
     driver: str | None
     layers: tuple[Layer, ...]
     problems: tuple[Problem, ...]
     warnings: tuple[Warn, ...] = ()
+    reason: Reason | None = None
 
 
 class TableAnswer(_Fact):

@@ -159,10 +159,14 @@ class Gdal:
         description = SourceDescription.model_validate(json.loads(answer.stdout))
         # What a driver says in a thread of its own reaches stderr instead of the answer.
         problems = (*description.problems, *answer.problems)
+        if description.reason is not None:
+            raise SourceError(**{**description.reason.model_dump(), "file": file})
         require_readable(problems, [driver], self.limits, file)
         if description.driver is None:
             raise unknown_format(file or path.name, "another format")
-        return _with_left_out(description.model_copy(update={"problems": problems}), schema)
+        warnings = tuple(warn.model_copy(update={"file": file}) for warn in description.warnings)
+        facts = description.model_copy(update={"problems": problems, "warnings": warnings})
+        return _with_left_out(facts, schema)
 
     def describe_table(self, request: TableRequest) -> SourceDescription:
         """Return what Arrow finds in a file of Parquet or CSV, as `describe` does.
@@ -178,8 +182,7 @@ class Gdal:
         )
         answer = TableAnswer.model_validate_json(said.stdout)
         if answer.reason is not None:
-            place = answer.reason.model_dump()
-            raise SourceError(place.pop("code"), place.pop("message"), **place)
+            raise SourceError(**answer.reason.model_dump())
         return answer.description
 
     def _database_schema(self, path: Path, file: str | None) -> DatabaseSchema:

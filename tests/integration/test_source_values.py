@@ -2,7 +2,9 @@
 
 import datetime as dt
 import io
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +103,36 @@ def test_a_date_that_does_not_exist_is_refused_with_its_row(line: Line, name: st
 
     with pytest.raises(SourceError, match="found '2024/02/30' in row 2"):
         line.run(name, make_manifest(name, [path]))
+
+
+def test_values_that_do_not_fit_their_column_are_published_as_they_are_stored(
+    line: Line, name: str, tmp_path: Path
+) -> None:
+    stored = {
+        "m": ("MEDIUMINT", 3_000_000_000, 1),
+        "i": ("INTEGER", "abc", "1"),
+        "r": ("REAL", "12,5", "1.0"),
+        "d": ("DATE", "2024-02-30", "2024-02-29"),
+        "at": ("DATETIME", "2016-12-31T23:59:60Z", "2016-12-31T23:59:59Z"),
+    }
+    (tmp_path / "s.geojson").write_bytes(geojson(({"n": 1}, point(0, 0)), ({"n": 2}, point(1, 0))))
+    path = tmp_path / "s.gpkg"
+    subprocess.run(
+        ["ogr2ogr", "-nln", "t", "-lco", "SPATIAL_INDEX=NO", path, tmp_path / "s.geojson"],
+        check=True,
+    )
+    with closing(sqlite3.connect(path)) as base:
+        for column, (declared, odd, fitting) in stored.items():
+            base.execute(f"ALTER TABLE t ADD COLUMN {column} {declared}")
+            base.execute(f"UPDATE t SET {column} = CASE n WHEN 1 THEN ? ELSE ? END", (fitting, odd))
+        base.commit()
+    key = line.user.put(f"uploads/{name}/s.gpkg", path)
+
+    version = line.run(name, make_manifest(name, [key]))
+
+    rows = pq.read_table(io.BytesIO(lake_bytes(line, version.tables[0], "geoparquet"))).sort_by("n")
+    for column, (_, odd, fitting) in stored.items():
+        assert rows.column(column).to_pylist() == [fitting, odd]
+    said = [warn for warn in version.warnings if warn.code == "column.other_type"]
+    assert [warn.message.split("'")[1] for warn in said] == list(stored)
+    assert {warn.layer for warn in said} == {"t"}
