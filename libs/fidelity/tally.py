@@ -3,6 +3,7 @@
 What belongs here: gathering the facts of a hop. What does not: where the batches come from.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
@@ -16,7 +17,8 @@ from libs.models.fidelity import ColumnFacts, GeometryFacts, HopFacts
 class TableTally:
     """Gathers what batches hold: first the columns, of our `types`, then WKB where there is one.
 
-    A column whose type is None has no checksum.
+    A column whose type is None has no checksum. `rows` and `seconds` are what was added so far, and
+    the time that took.
     """
 
     def __init__(self, types: Sequence[str | None], *, has_geometry: bool) -> None:
@@ -25,9 +27,11 @@ class TableTally:
         self._checksums = [0] * len(self._types)
         self._geometry = GeometryTally() if has_geometry else None
         self.rows = 0
+        self.seconds = 0.0
 
     def add(self, batch: pa.RecordBatch | pa.StructArray) -> None:
         """Measure a batch; raises `WkbError` where its geometries are not WKB."""
+        started = time.perf_counter()
         arrays = batch.columns if isinstance(batch, pa.RecordBatch) else batch.flatten()
         for position, column_type in enumerate(self._types):
             values = arrays[position]
@@ -37,6 +41,7 @@ class TableTally:
         if self._geometry is not None:
             self._geometry.add(arrays[len(self._types)])
         self.rows += len(batch)
+        self.seconds += time.perf_counter() - started
 
     @property
     def geometry_types(self) -> dict[int, int]:

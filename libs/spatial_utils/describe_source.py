@@ -166,6 +166,7 @@ def describe_layer(layer, request, size_bytes, spool):
         ],
         "fields": described,
         "facts": tally.facts.model_dump(mode="json"),
+        "measured_s": tally.seconds,
     }
 
 
