@@ -9,7 +9,7 @@ from psycopg2 import sql
 from libs.compute import joining
 from libs.compute.export_names import distinct_names
 from libs.compute.loading import LoadOrder
-from libs.compute.measure import measure_table
+from libs.compute.measure import TableFacts, measure_hop
 from libs.compute.offenders import Rows
 from libs.compute.srid import ensure_srid
 from libs.compute.tables import GeometryPlan, TableShape
@@ -88,7 +88,7 @@ class JoinKind(TableKind):
         _require_expected(bench, loaded.intake.manifest, order, statistics)
         srid = ensure_srid(postgis, plan.crs) if plan.crs else 0
         joining.join_rows(postgis, bench.schema, order, name, plan.shape, srid)
-        facts = measure_table(postgis, bench.schema, name, plan.shape)
+        facts = TableFacts(measure_hop(postgis, bench.schema, name, plan.shape))
         joined = TransformedJoin(
             name=plan.name,
             facts=facts,

@@ -14,7 +14,7 @@ from psycopg2 import sql
 from libs.compute.geometry_survey import count_empty_parts
 from libs.compute.geoparquet import ParquetOrder, read_parquet, write_parquet
 from libs.compute.loading import LoadOrder, load_batches
-from libs.compute.measure import is_finite, measure_hop, measure_table
+from libs.compute.measure import TableFacts, is_finite, measure_hop
 from libs.compute.offenders import Rows
 from libs.compute.ogr_export import (
     ExportOrder,
@@ -109,7 +109,7 @@ class TableKind(Kind[LoadedRows, TransformedRows]):
                 require_transformable(bench, reprojection)
             raise
         with bench.stopwatch.timed(MEASURE):
-            facts = measure_table(postgis, bench.schema, name, plan.shape)
+            facts = TableFacts(measure_hop(postgis, bench.schema, name, plan.shape))
         transformations: tuple[Transformation, ...] = ()
         if reprojection:
             transformations, said = judge_reprojection(bench, reprojection, facts)
