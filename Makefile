@@ -37,8 +37,8 @@ fix: bootstrap ## correct what the linter and the formatter can
 chaos: bootstrap ## kill N times at random under a stream of drops, then audit: make chaos N=200
 	@$(PYTHON) -m tests.chaos --trials $(or $(N),200) --seed $(or $(SEED),1)
 
-bench: bootstrap ## measure the pipeline against its last numbers
-	@$(PYTHON) -m tests.benchmarks
+bench: bootstrap ## measure the service beside its rivals: make bench ARGS="--only formats --rows 100000"
+	@$(PYTHON) -m tests.benchmarks $(ARGS)
 
 corpus: bootstrap ## drop every file of DIR, or the odd files, and compare what is published
 	@$(PYTHON) -m tests.corpus $(DIR) --retry-without-crs $(ARGS)

@@ -61,10 +61,15 @@ def run_phase(
         result = phase(bench)
         facts = {**result.facts, "peak_memory_bytes": _peak_memory_bytes()}
         record = record.model_copy(
-            update={"seconds": round(time.monotonic() - started, 3), "facts": facts}
+            update={
+                "seconds": round(time.monotonic() - started, 3),
+                "facts": facts,
+                "parts": bench.stopwatch.take(),
+            }
         )
         _record(bench, drop_id, attempt, record)
-    context.add_output_metadata({**record.facts, "seconds": record.seconds or 0.0})
+    parts = {f"seconds_{part}": seconds for part, seconds in record.parts.items()}
+    context.add_output_metadata({**record.facts, "seconds": record.seconds or 0.0, **parts})
     return result
 
 

@@ -37,6 +37,16 @@ class Repairs:
     area_after: float
 
 
+def count_invalid(postgis: PostGIS, schema: str, table: str) -> int:
+    """Return how many geometries of a table are not valid."""
+    ((count,),) = postgis.run(
+        sql.SQL("SELECT count(*) FROM {} WHERE NOT ST_IsValid({})").format(
+            sql.Identifier(schema, table), sql.Identifier(GEOMETRY_COLUMN)
+        )
+    )
+    return int(count)
+
+
 def invalid_places(
     postgis: PostGIS, schema: str, table: str, raw_tables: Sequence[str]
 ) -> list[InvalidPlace]:

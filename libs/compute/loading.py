@@ -16,11 +16,9 @@ import pyarrow as pa
 from psycopg2 import sql
 
 from libs.compute.geoparquet import arrow_type
-from libs.compute.measure import measure_hop
 from libs.compute.postgis import ROW_TOO_WIDE, PostGIS, row_too_wide
 from libs.compute.tables import ANY_GEOMETRY, GEOMETRY_COLUMN, TableShape, column_name
 from libs.models.errors import ComputeError, SourceError
-from libs.models.fidelity import HopFacts
 from libs.models.version import Column
 
 _PLACE = re.compile(r"CONTEXT:\s+COPY .*?, line (\d+)(?:, column (\w+))?")
@@ -55,8 +53,8 @@ def arrow_schema(shape: TableShape) -> pa.Schema:
 
 def load_batches(
     postgis: PostGIS, schema: str, order: LoadOrder, batches: Iterator[pa.RecordBatch]
-) -> HopFacts:
-    """Create `order.table` in `schema`, fill it with `batches`, and return what it holds then.
+) -> None:
+    """Create `order.table` in `schema` and fill it with `batches`.
 
     Batches have the schema of `arrow_schema(order.shape)`; geometries are WKB without an SRID.
     Raises `SourceError` naming file, layer, row and column where PostGIS refuses a value, and
@@ -87,7 +85,6 @@ def load_batches(
         ) from err
     except adbc.Error as err:
         raise _refused(order, str(err)) from err
-    return measure_hop(postgis, schema, order.table, order.shape)
 
 
 def _as_copied(column: Column) -> Column:

@@ -1,4 +1,4 @@
-"""Measuring a table in an ephemeral schema: the facts of a hop, invalid geometries, broken keys.
+"""Measuring a table in an ephemeral schema: the facts of a hop.
 
 What belongs here: questions to PostGIS about data. What does not: judging the answers
 (`libs.pipeline.check`).
@@ -28,10 +28,9 @@ _FLAGS = {0: 0, 1: 2, 2: 1, 3: 3}
 
 @dataclass(frozen=True)
 class TableFacts:
-    """What a table holds, and how many of its geometries are not valid."""
+    """What a table holds."""
 
     hop: HopFacts
-    invalid_geometries: int = 0
 
     @property
     def rows(self) -> int:
@@ -56,23 +55,14 @@ class TableFacts:
 
 def measure_hop(postgis: PostGIS, schema: str, table: str, shape: TableShape) -> HopFacts:
     """Return what a table with the internal columns of `shape` holds."""
-    return measure_table(postgis, schema, table, shape, with_validity=False).hop
-
-
-def measure_table(
-    postgis: PostGIS, schema: str, table: str, shape: TableShape, *, with_validity: bool = True
-) -> TableFacts:
-    """Return the facts about a table; `with_validity` asks of each geometry whether it is valid."""
     name = sql.Identifier(schema, table)
     values = [
         (sql.Identifier(column_name(position)), column.type)
         for position, column in enumerate(shape.columns)
     ]
     rows, columns = measure_columns(postgis, name, values)
-    geometry, invalid = None, 0
-    if shape.geometry:
-        geometry, invalid = _measure_geometry(postgis, name, with_validity=with_validity)
-    return TableFacts(HopFacts(rows=rows, columns=columns, geometry=geometry), invalid)
+    geometry = _measure_geometry(postgis, name) if shape.geometry else None
+    return HopFacts(rows=rows, columns=columns, geometry=geometry)
 
 
 def measure_columns(
@@ -95,24 +85,19 @@ def measure_columns(
     return int(rows), tuple(facts)
 
 
-def _measure_geometry(
-    postgis: PostGIS, table: sql.Identifier, *, with_validity: bool
-) -> tuple[GeometryFacts, int]:
-    geometry = sql.Identifier(GEOMETRY_COLUMN)
-    is_invalid = sql.SQL("NOT ST_IsValid({})" if with_validity else "false").format(geometry)
+def _measure_geometry(postgis: PostGIS, table: sql.Identifier) -> GeometryFacts:
     groups = postgis.run(
-        statement("measure_geometry").format(geometry=geometry, is_invalid=is_invalid, table=table)
+        statement("measure_geometry").format(geometry=sql.Identifier(GEOMETRY_COLUMN), table=table)
     )
-    nulls, empties, vertices, invalid = 0, 0, 0, 0
+    nulls, empties, vertices = 0, 0, 0
     types: dict[str, int] = {}
     bbox: Bbox | None = None
-    for type_name, flag, rows, empty_rows, invalid_rows, points, *corners in groups:
+    for type_name, flag, rows, empty_rows, points, *corners in groups:
         if type_name is None:
             nulls = int(rows)
             continue
         types[_ISO_NAMES.get(type_name, type_name) + DIMENSIONS[_FLAGS[flag]]] = int(rows)
         empties += int(empty_rows)
-        invalid += int(invalid_rows)
         vertices += int(points)
         bbox = union(bbox, None if corners[0] is None else tuple(corners))
     return GeometryFacts(
@@ -121,7 +106,7 @@ def _measure_geometry(
         types=dict(sorted(types.items())),
         vertices=vertices,
         bbox=bbox,
-    ), invalid
+    )
 
 
 def is_finite(bbox: Bbox) -> bool:

@@ -12,6 +12,7 @@ What belongs here: reading WKB. What does not: whether what it holds is acceptab
 import struct
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -204,8 +205,7 @@ class _Walk:
     def _numbers(self, owners: Integers, places: Integers) -> Integers:
         """Return the unsigned 32-bit numbers at `places`."""
         self._require_inside(owners, places, COUNT_BYTES)
-        found = self._data[places[:, None] + np.arange(COUNT_BYTES)].view("<u4")
-        numbers: Integers = found.reshape(-1).astype(np.int64)
+        numbers: Integers = self._at_any_byte("<u4")[places].astype(np.int64)
         return numbers
 
     def _require_inside(self, owners: Integers, begins: Integers, sizes: Integers | int) -> None:
@@ -214,15 +214,14 @@ class _Walk:
             raise WkbError(int(owners[is_outside][0]), "WKB that ends too early")
 
     def _doubles(self, places: Integers) -> Doubles:
-        """Return the doubles at `places`, which need not be aligned."""
-        found = np.empty(len(places))
-        for shift in range(ORDINATE_BYTES):
-            chosen = places % ORDINATE_BYTES == shift
-            if chosen.any():
-                usable = (len(self._data) - shift) // ORDINATE_BYTES * ORDINATE_BYTES
-                aligned = self._data[shift : shift + usable].view("<f8")
-                found[chosen] = aligned[(places[chosen] - shift) // ORDINATE_BYTES]
+        """Return the doubles at `places`."""
+        found: Doubles = self._at_any_byte("<f8")[places]
         return found
+
+    def _at_any_byte(self, dtype: str) -> npt.NDArray[Any]:
+        """Return a view of the data whose n-th item begins at byte n, aligned or not."""
+        count = max(0, len(self._data) - np.dtype(dtype).itemsize + 1)
+        return np.ndarray((count,), dtype, self._data, strides=(1,))
 
     def _walk_alone(
         self, owner: int, cursor: int, geometries: int, rings: int, ordinates: int, hole: int

@@ -29,6 +29,9 @@ class PhaseRecord(BaseModel):
     facts: dict[str, int | float | str] = Field(
         default_factory=dict, description="counts and bytes the phase reports"
     )
+    parts: dict[str, float] = Field(
+        default_factory=dict, description="seconds of the phase's costly parts"
+    )
 
 
 class Receipt(BaseModel):

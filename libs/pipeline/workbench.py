@@ -7,7 +7,7 @@ What does not: what the phases do.
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from libs.compute.postgis import PostGIS
@@ -15,6 +15,7 @@ from libs.ledger.catalog import Catalog
 from libs.ledger.ledger import Ledger
 from libs.models.config import ServiceSettings
 from libs.models.owner import Owner, RunMark
+from libs.pipeline.stopwatch import Stopwatch
 from libs.spatial_utils.ogr import Gdal
 from libs.storage.lake import Lake
 from libs.storage.landing import LandingZone
@@ -43,6 +44,7 @@ class Workbench:
     run_id: str
     folder: Path
     schema: str
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
     def subfolder(self, name: str) -> Path:
         """Return a folder inside the run's own, made where it is missing."""

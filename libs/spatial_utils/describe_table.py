@@ -76,6 +76,7 @@ def describe(request: TableRequest) -> SourceDescription:
                     for column, type_name in zip(columns, types, strict=True)
                 ),
                 facts=tally.facts,
+                measured_s=tally.seconds,
             ),
         ),
         problems=(),

@@ -74,18 +74,24 @@ _ARROW_TYPES = {"Boolean": pa.bool_(), "Date": pa.date32(), "DateTime": pa.times
 
 
 def exact_columns(
-    layer: Any, fields: Sequence[Mapping[str, Any]], driver: str, complain: Complain
+    layer: Any,
+    fields: Sequence[Mapping[str, Any]],
+    driver: str,
+    complain: Complain,
+    *,
+    with_zones: bool,
 ) -> dict[int, ExactColumn]:
     """Return the columns of a layer that its stream would change, by position.
 
     `fields` have `name`, `type` and `subtype` as OGR calls them. A date that does not exist is told
-    to `complain` and becomes NULL.
+    to `complain` and becomes NULL. Without `with_zones` times are known to be naive or in UTC, as a
+    stream takes them for.
     """
     columns = {
         position: ExactColumn(item["name"], kind)
         for position, item in enumerate(fields)
         for kind in [_changed(item, driver)]
-        if kind
+        if kind and (with_zones or kind != "DateTime")
     }
     if not columns:
         return {}

@@ -5,9 +5,11 @@ What belongs here: reading the catalog and its words. What does not: fetching fi
 """
 
 import re
+from collections.abc import Sequence
 
 import click
 
+from libs.models.receipt import PhaseRecord
 from libs.models.version import SourceRows, TableVersion, Transformation, Version
 from services.cli.connections import Connections, connections
 from services.cli.exits import CliUsageError
@@ -43,7 +45,7 @@ def datasets(context: click.Context, /, as_json: bool) -> None:
 @click.command()
 @click.argument("dataset", metavar="DATASET[@VERSION]")
 @click.option("--versions", is_flag=True, help="List all versions instead.")
-@click.option("--timings", is_flag=True, help="Add the seconds of each phase of its run.")
+@click.option("--timings", is_flag=True, help="Add the seconds of each phase of its run, and of its parts.")
 @click.option("--fidelity", is_flag=True, help="Add what each table held at each hop.")
 @json_option
 @click.pass_context
@@ -76,16 +78,14 @@ def show(
     version = servers.catalog.get(dataset_id, number)
     phases = _timings(servers, version) if timings else None
     if as_json:
-        extra = {} if phases is None else {"timings": dict(phases)}
+        extra = {} if phases is None else {"timings": _timings_document(phases)}
         print_json(version.model_dump(mode="json") | extra)
         return
     print_lines(version_lines(version, servers.lake.bucket))
     for item in version.tables if fidelity else ():
         print_lines(["", *fidelity_lines(item)])
     if phases is not None:
-        rows = [(name, f"{seconds:.3f} s") for name, seconds in phases]
-        rows.append(("all", f"{sum(seconds for _, seconds in phases):.3f} s"))
-        print_lines(["", "phases", *fields(rows)])
+        print_lines(["", "phases", *fields(_timings_rows(phases))])
 
 
 def parse_dataset(text: str) -> tuple[str, int | None]:
@@ -201,14 +201,27 @@ def _indented(lines: list[str]) -> list[str]:
     return [f"  {line}" for line in lines]
 
 
-def _timings(servers: Connections, version: Version) -> list[tuple[str, float]]:
-    """Return (phase, seconds) of the run that published a version, as the ledger keeps them."""
+def _timings(servers: Connections, version: Version) -> list[PhaseRecord]:
+    """Return the phases of the run that published a version, as the ledger keeps them."""
     drop = servers.ledger.get(version.manifest_id)
     attempts = drop.attempts if drop else ()
     return [
-        (phase.name, phase.seconds)
+        phase
         for attempt in attempts
         if attempt.number == version.attempt
         for phase in attempt.phases
         if phase.seconds is not None
     ]
+
+
+def _timings_rows(phases: Sequence[PhaseRecord]) -> list[tuple[str, str]]:
+    """Return each phase and its parts with their seconds, and the sum."""
+    rows = []
+    for phase in phases:
+        rows.append((phase.name, f"{phase.seconds:.3f} s"))
+        rows += [(f"  {part}", f"{seconds:.3f} s") for part, seconds in phase.parts.items()]
+    return [*rows, ("all", f"{sum(phase.seconds or 0 for phase in phases):.3f} s")]
+
+
+def _timings_document(phases: Sequence[PhaseRecord]) -> dict[str, object]:
+    return {phase.name: {"seconds": phase.seconds, **phase.parts} for phase in phases}

@@ -1,128 +1,166 @@
-"""`make bench`: how long a small drop takes beside an empty Dagster job, on an idle stack.
+"""`make bench`: the service beside what people would use instead, on the same data in one run.
 
-Both are started by the same daemon and taken in turn, so that a slow machine slows both. The empty
-job is timed as the daemon would see it: from its entry into the queue to its end.
+Absolute times mean nothing on a shared machine: everything is a ratio of runs taken in turn.
 """
 
-import json
-import statistics
+import argparse
 import sys
 import tempfile
-import time
-import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from minio import Minio
-from pymongo import MongoClient
+import numpy as np
 
-from services.local.stack import remove_stack, start_stack
-from tests.e2e.webserver import Webserver
-from tests.support import LandingUser, geojson, make_manifest, point
+from tests.benchmarks.latency import time_small_drops
+from tests.benchmarks.raster import race_raster
+from tests.benchmarks.report import (
+    MIB,
+    Figure,
+    figures_table,
+    machine,
+    plot_growth,
+    ratios,
+    seconds_table,
+)
+from tests.benchmarks.service import Answer, BenchService, bench_service
+from tests.benchmarks.vector import grow, race_formats, race_geojson
 
-REPEATS = 10
-FEATURES = 1000
-LAUNCH = """
-mutation Launch($params: ExecutionParams!) { launchRun(executionParams: $params) {
-  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message }
-} }
-"""
-RUN = """
-query Run($run: ID!) { runOrError(runId: $run) { ... on Run { status startTime endTime } } }
-"""
-REPOSITORY = {
-    "repositoryName": "__repository__",
-    "repositoryLocationName": "spatial-etl",
-    "jobName": "empty",
-}
+DOCS = Path(__file__).parents[2] / "docs"
+MILLION = 1_000_000
+RASTER_SIDE = 10_000
+SMALL_DROPS = 10
+LARGEST_ONCE = 10 * MILLION
+MAX_MEMORY_MIB = 400
+
+Found = tuple[list[Figure], list[str]]
 
 
 def main() -> int:
-    """Print the table; 0 where every drop was published."""
-    state_dir = Path(tempfile.mkdtemp(prefix="spatial-etl-bench-")) / "state"
-    env = start_stack(state_dir, environ={}, definitions="tests.benchmarks.definitions")
-    try:
-        drops, empties = measure(env)
-    finally:
-        remove_stack(state_dir)
-    report(drops, empties)
+    """Measure what is asked for and print the report; a whole run also writes it to docs."""
+    asked = _arguments()
+    figures: list[Figure] = []
+    details: list[str] = []
+    with bench_service() as service, tempfile.TemporaryDirectory() as folder:
+        for name, measure in MEASURES.items():
+            if name in asked.only:
+                found, said = measure(service, Path(folder), asked)
+                print("\n".join([*figures_table(found), "", *said]), flush=True)
+                figures += found
+                details += said
+    if set(asked.only) == set(MEASURES) and asked.rows == MILLION:
+        (DOCS / "benchmarks.md").write_text("\n".join(_document(figures, details)) + "\n")
     return 0
 
 
-def measure(env: dict[str, str]) -> tuple[list[dict[str, float]], list[float]]:
-    """Return the seconds of each drop by hop, and of each empty job."""
-    user = LandingUser(
-        Minio(
-            env["MINIO_ENDPOINT"],
-            access_key=env["MINIO_ACCESS_KEY"],
-            secret_key=env["MINIO_SECRET_KEY"],
-            secure=False,
-            region="us-east-1",
-        ),
-        "landing-zone",
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=list(MEASURES), default=list(MEASURES))
+    parser.add_argument("--rows", type=int, default=MILLION, help="buildings of a race")
+    parser.add_argument("--repeats", type=int, default=5)
+    return parser.parse_args()
+
+
+def _formats(service: BenchService, folder: Path, asked: argparse.Namespace) -> Found:
+    figures, details = [], []
+    for race in race_formats(service, folder, asked.rows, asked.repeats):
+        own = [answer.seconds for answer in race.answers]
+        work = f"{asked.rows:,} buildings, {race.name}, {race.size_bytes / MIB:.0f} MiB"
+        figures += [
+            Figure("P1", f"{work}: service / DuckDB", ratios(own, race.rivals["duckdb"]), 1.5),
+            Figure(
+                "P1", f"{work}: plain way / service", ratios(race.rivals["plain"], own), 3,
+                is_least=True,
+            ),
+            Figure(
+                "P8", f"{work}: fidelity ledger / run", list(map(_measured, race.answers)), 0.15
+            ),
+        ]  # fmt: skip
+        details += seconds_table(work, race.answers, **race.rivals)
+    return figures, details
+
+
+def _measured(answer: Answer) -> float:
+    """Return the share of a run that the fidelity ledger took."""
+    spent = sum(seconds for part, seconds in answer.parts.items() if part.endswith(": measure"))
+    return spent / answer.seconds
+
+
+def _geojson(service: BenchService, folder: Path, asked: argparse.Namespace) -> Found:
+    race = race_geojson(service, folder, asked.rows, asked.repeats)
+    own = [answer.seconds for answer in race.answers]
+    work = f"{asked.rows:,} buildings, .geojson, {race.size_bytes / MIB:.0f} MiB"
+    figure = Figure(
+        "P2", f"{work}: service / plain load", ratios(own, race.rivals["plain load"]), 0.6
     )
-    webserver = Webserver(env["SPATIAL_ETL_WEBSERVER_URL"])
-    drops, empties = [], []
-    with MongoClient[dict[str, Any]](env["MONGO_URI"], tz_aware=True) as client:
-        database = client[env["MONGO_DATABASE"]]
-        for _ in range(REPEATS):
-            drops.append(time_drop(user, database))
-            empties.append(time_empty_job(webserver))
-    return drops, empties
+    return [figure], seconds_table(work, race.answers, plain_load=race.rivals["plain load"])
 
 
-def time_drop(user: LandingUser, database: Any) -> dict[str, float]:
-    """Drop 1,000 points and return the seconds of each hop, from put to receipt."""
-    name = f"bench-{uuid.uuid4().hex[:8]}"
-    content = geojson(
-        *(({"n": n, "name": f"point {n}"}, point(n / 10, 1)) for n in range(FEATURES))
-    )
-    path = user.put(f"uploads/{name}/points.geojson", content)
-    started = time.time()
-    user.drop(name, make_manifest(name, [path]))
-    while not user.exists(f"receipts/{name}.json"):
-        time.sleep(0.05)
-    total = time.time() - started
-    drop = database.manifests.find_one({"batch_id": name})
-    assert drop["status"] == "published", json.dumps(drop, default=str)
-    attempt = drop["attempts"][0]
-    phases = {phase["name"]: phase["seconds"] for phase in attempt["phases"]}
-    noticed = attempt["requested_at"].timestamp() - started
-    start_up = (attempt["started_at"] - attempt["requested_at"]).total_seconds()
-    rest = total - noticed - start_up - sum(phases.values())
-    return {"total": total, "noticed": noticed, "queue and start-up": start_up, **phases,
-            "steps and answer": rest}  # fmt: skip
+def _latency(service: BenchService, folder: Path, _asked: argparse.Namespace) -> Found:
+    answers, empties = time_small_drops(service, folder, SMALL_DROPS)
+    found = ratios([answer.seconds for answer in answers], empties)
+    figures = [
+        Figure("P3", "1,000 points: drop -> published / empty job", found, 1.5),
+        Figure("P3", "the same, 95th percentile", [float(np.percentile(found, 95))], 2),
+    ]
+    return figures, seconds_table("1,000 points, idle stack", answers, empty_job=empties)
 
 
-def time_empty_job(webserver: Webserver) -> float:
-    """Launch the empty job through the daemon's queue and return its seconds to the end."""
-    started = time.time()
-    params = {"selector": REPOSITORY, "runConfigData": {}, "mode": "default"}
-    launched = webserver.ask(LAUNCH, params=params)["launchRun"]
-    run_id = launched["run"]["runId"]
-    while True:
-        run = webserver.ask(RUN, run=run_id)["runOrError"]
-        if run["status"] in {"SUCCESS", "FAILURE"}:
-            assert run["status"] == "SUCCESS", run
-            return float(run["endTime"]) - started
-        time.sleep(0.05)
+def _growth(service: BenchService, folder: Path, asked: argparse.Namespace) -> Found:
+    sizes = {n: asked.repeats for n in (10_000, 100_000, MILLION)} | {LARGEST_ONCE: 1}
+    growth = grow(service, folder, sizes)
+    plot_growth(growth, DOCS / "benchmarks")
+    points = [(n, answer.seconds) for n, answers in growth.items() for answer in answers]
+    exponent = float(np.polyfit(*np.log(np.array(points)).T, 1)[0])
+    memory = [
+        Figure(
+            "P5", f"{n:,} buildings: peak memory of a run",
+            [answer.peak_bytes / MIB for answer in answers], MAX_MEMORY_MIB, unit=" MiB",
+        )
+        for n, answers in growth.items()
+    ]  # fmt: skip
+    work = "10,000 to 10,000,000 buildings: exponent of the time"
+    details = [
+        line
+        for n, answers in growth.items()
+        for line in seconds_table(f"{n:,} buildings, .fgb", answers)
+    ]
+    return [*memory, Figure("P6", work, [exponent], 1.05)], details
 
 
-def report(drops: list[dict[str, float]], empties: list[float]) -> None:
-    """Print medians with min and max."""
-    print(f"{FEATURES} features, idle stack, {REPEATS} times each, seconds: median (min to max)")
-    row("drop -> published", [drop["total"] for drop in drops])
-    row("empty job", empties)
-    row("difference", [d["total"] - e for d, e in zip(drops, empties, strict=True)])
-    row("ratio", [d["total"] / e for d, e in zip(drops, empties, strict=True)])
-    print("where a drop's seconds go:")
-    for hop in drops[0]:
-        if hop != "total":
-            row(f"  {hop}", [drop[hop] for drop in drops])
+def _raster(service: BenchService, folder: Path, asked: argparse.Namespace) -> Found:
+    answers, plain = race_raster(service, folder, RASTER_SIDE, asked.repeats)
+    work = f"{RASTER_SIDE:,} x {RASTER_SIDE:,} UInt16"
+    own = [answer.seconds for answer in answers]
+    figure = Figure("P7", f"{work}: service / gdal_translate", ratios(own, plain), 1.1)
+    return [figure], seconds_table(work, answers, gdal_translate=plain)
 
 
-def row(label: str, values: list[float]) -> None:
-    print(f"{label:24}{statistics.median(values):8.3f}   ({min(values):.3f} to {max(values):.3f})")
+MEASURES: dict[str, Callable[[BenchService, Path, argparse.Namespace], Found]] = {
+    "formats": _formats,
+    "geojson": _geojson,
+    "latency": _latency,
+    "growth": _growth,
+    "raster": _raster,
+}
+
+
+def _document(figures: list[Figure], details: list[str]) -> list[str]:
+    return [
+        "# Benchmarks",
+        "",
+        f"Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}: {machine()}. Service and rival "
+        "ran in turn on one machine; what counts is their ratio, sample by sample.",
+        "",
+        *figures_table(figures),
+        "",
+        "![seconds over features](benchmarks/seconds.svg)",
+        "![memory over features](benchmarks/memory.svg)",
+        "",
+        "## Where the seconds go",
+        "",
+        *details,
+    ]
 
 
 if __name__ == "__main__":

@@ -9,10 +9,13 @@ import pytest
 import shapely
 
 from libs.compute.loading import LoadOrder, arrow_schema, load_batches, raw_shape
+from libs.compute.measure import measure_hop
 from libs.compute.postgis import PostGIS
+from libs.compute.tables import TableShape
 from libs.fidelity.columns import checksum
 from libs.fidelity.tally import TableTally
 from libs.models.errors import SourceError
+from libs.models.fidelity import HopFacts
 from libs.models.version import Column
 from tests.integration.line import Line
 
@@ -46,6 +49,13 @@ def schema(line: Line) -> Iterator[tuple[PostGIS, str]]:
         yield line.clients.postgis, name
 
 
+def load_and_measure(
+    postgis: PostGIS, schema: str, shape: TableShape, batches: Iterator[pa.RecordBatch]
+) -> HopFacts:
+    load_batches(postgis, schema, LoadOrder("t", shape, "f", "l"), batches)
+    return measure_hop(postgis, schema, "t", shape)
+
+
 @pytest.mark.parametrize("type_name", VALUES)
 def test_a_column_has_one_checksum_in_arrow_and_in_postgis(
     schema: tuple[PostGIS, str], type_name: str
@@ -59,9 +69,7 @@ def test_a_column_has_one_checksum_in_arrow_and_in_postgis(
         for field in arrow_schema(shape)
         for part in (values, values[:1], [])
     ]
-    loaded = load_batches(
-        postgis, name, LoadOrder("t", shape, "f", "l"), tally.passing(iter(batches))
-    )
+    loaded = load_and_measure(postgis, name, shape, tally.passing(iter(batches)))
     assert loaded == tally.facts
     assert loaded.columns[0].nulls == 1
 
@@ -106,9 +114,7 @@ def test_geometries_are_counted_as_postgis_counts_them(
     shapes = [shapely.from_wkt(text) for text in GEOMETRIES]
     wkb = [shapely.to_wkb(item, flavor="iso") for item in shapes] + [None]
     batch = pa.RecordBatch.from_arrays([pa.array(wkb * times, pa.binary())], names=["__geom"])
-    loaded = load_batches(
-        postgis, name, LoadOrder("t", shape, "f", "l"), tally.passing(iter([batch]))
-    )
+    loaded = load_and_measure(postgis, name, shape, tally.passing(iter([batch])))
     assert loaded == tally.facts
     assert loaded.geometry is not None
     assert loaded.geometry.vertices == times * shapely.get_num_coordinates(shapes).sum()
@@ -132,8 +138,8 @@ def test_curves_and_surfaces_are_counted(schema: tuple[PostGIS, str]) -> None:
     batch = pa.RecordBatch.from_arrays(
         [pa.array([bytes(row[0]) for row in rows], pa.binary())], names=["__geom"]
     )
-    order = LoadOrder("t", raw_shape((), has_geometry=True), "f", "l")
-    assert load_batches(postgis, name, order, tally.passing(iter([batch]))) == tally.facts
+    shape = raw_shape((), has_geometry=True)
+    assert load_and_measure(postgis, name, shape, tally.passing(iter([batch]))) == tally.facts
     assert tally.facts.geometry is not None
     assert list(tally.facts.geometry.types) == [
         "CircularString", "CurvePolygon", "MultiSurface", "PolyhedralSurface Z",

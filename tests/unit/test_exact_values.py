@@ -54,7 +54,7 @@ class Layer:
 
 def read(item: dict[str, str], driver: str, values: list[Any]) -> tuple[list[Any], list[str]]:
     said: list[str] = []
-    columns = exact_columns(Layer(values), [item], driver, said.append)
+    columns = exact_columns(Layer(values), [item], driver, said.append, with_zones=True)
     (array,) = mended([pa.nulls(len(values))], columns, 0)
     return array.to_pylist(), said
 
@@ -75,7 +75,9 @@ def test_only_columns_that_a_stream_changes_are_read_from_features(
     driver: str, item: dict[str, str], is_changed: bool
 ) -> None:
     layer = Layer([])
-    assert bool(exact_columns(layer, [TEXT, item], driver, pytest.fail)) == is_changed
+    assert (
+        bool(exact_columns(layer, [TEXT, item], driver, pytest.fail, with_zones=True)) == is_changed
+    )
     assert layer.ignored == ([["note", "OGR_GEOMETRY"], []] if is_changed else [])
 
 
@@ -93,7 +95,7 @@ def test_times_keep_their_instant() -> None:
         dt.datetime(1, 1, 1),
         None,
     ]
-    (column,) = exact_columns(Layer(values), [TIME], "GPKG", pytest.fail).values()
+    (column,) = exact_columns(Layer(values), [TIME], "GPKG", pytest.fail, with_zones=True).values()
     assert column.zones == {"naive": 1, "zoned": 2}
 
 
@@ -106,7 +108,7 @@ def test_dates_before_1970_keep_their_day_and_others_are_told_of() -> None:
 
 def test_batches_take_their_own_rows_across_chunks() -> None:
     values = [number % 3 == 0 for number in range(CHUNK_ROWS + 10)]
-    columns = exact_columns(Layer(values), [FLAG], "GPKG", pytest.fail)
+    columns = exact_columns(Layer(values), [FLAG], "GPKG", pytest.fail, with_zones=True)
     begin = CHUNK_ROWS - 10
     (array,) = mended([pa.nulls(20)], columns, begin)
     assert array.to_pylist() == values[begin:]

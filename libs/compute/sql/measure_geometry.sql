@@ -3,7 +3,6 @@ SELECT
     ST_Zmflag({geometry}) AS zm_flag,
     count(*) AS rows,
     count(*) FILTER (WHERE ST_IsEmpty({geometry})) AS empty_rows,
-    count(*) FILTER (WHERE {is_invalid}) AS invalid_rows,
     sum(ST_NPoints({geometry})) AS vertices,
     min(ST_XMin({geometry})) AS xmin,
     min(ST_YMin({geometry})) AS ymin,

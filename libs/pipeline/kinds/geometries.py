@@ -8,7 +8,7 @@ it (`libs.compute.geometry_survey`, `libs.compute.invalid_geometries`), types an
 from dataclasses import replace
 
 from libs.compute.geometry_survey import RowsFound, not_finite_rows
-from libs.compute.invalid_geometries import Repairs, invalid_places, repairs
+from libs.compute.invalid_geometries import Repairs, count_invalid, invalid_places, repairs
 from libs.compute.plain_geometry import NestedShapes, nested_shapes
 from libs.models.errors import SourceError
 from libs.models.version import Warn
@@ -99,10 +99,13 @@ def coordinate_warnings(bench: Workbench, table: LoadedRows) -> list[Warn]:
 
 def invalid_geometry_warnings(bench: Workbench, table: TransformedRows) -> list[Warn]:
     """Return where a table's invalid geometries are, and what a repair did to them."""
-    is_repaired = table.is_repaired and table.plan.geometry is not None
-    made = repairs(bench.clients.postgis, bench.schema, table.table) if is_repaired else []
+    if table.plan.geometry is None:
+        return []
+    postgis, is_repaired = bench.clients.postgis, table.is_repaired
+    made = repairs(postgis, bench.schema, table.table) if is_repaired else []
     said = [("geometry.repaired", _shown_repairs(table, made))] if made else []
-    if table.facts.invalid_geometries:
+    invalid = count_invalid(postgis, bench.schema, table.table)
+    if invalid:
         code, what, remedy = ("geometry.invalid", "were kept", "options.repair makes them valid.")
         if is_repaired:
             code, what = "geometry.not_repaired", "could not be repaired and were kept"
@@ -113,7 +116,7 @@ def invalid_geometry_warnings(bench: Workbench, table: TransformedRows) -> list[
         said.append(
             (
                 code,
-                f"{table.facts.invalid_geometries} invalid geometries {what} as they are, e.g. "
+                f"{invalid} invalid geometries {what} as they are, e.g. "
                 f"{_shown_places(bench, table)}. {remedy}",
             )
         )

@@ -8,8 +8,8 @@ from psycopg2 import sql
 
 from libs.compute import joining
 from libs.compute.export_names import distinct_names
-from libs.compute.loading import LoadOrder, load_batches
-from libs.compute.measure import measure_table
+from libs.compute.loading import LoadOrder
+from libs.compute.measure import TableFacts, measure_hop
 from libs.compute.offenders import Rows
 from libs.compute.srid import ensure_srid
 from libs.compute.tables import GeometryPlan, TableShape
@@ -33,7 +33,7 @@ from libs.pipeline.kinds.join_sides import (
     shape_of,
     source_of,
 )
-from libs.pipeline.kinds.tables import TableKind
+from libs.pipeline.kinds.tables import TableKind, load_source
 from libs.pipeline.state import (
     DumpedTable,
     Fetched,
@@ -43,6 +43,7 @@ from libs.pipeline.state import (
     TransformedJoin,
     TransformedRows,
 )
+from libs.pipeline.stopwatch import MEASURE
 from libs.pipeline.workbench import Workbench
 from libs.spatial_utils.crs import Crs, parse_crs
 
@@ -87,7 +88,7 @@ class JoinKind(TableKind):
         _require_expected(bench, loaded.intake.manifest, order, statistics)
         srid = ensure_srid(postgis, plan.crs) if plan.crs else 0
         joining.join_rows(postgis, bench.schema, order, name, plan.shape, srid)
-        facts = measure_table(postgis, bench.schema, name, plan.shape)
+        facts = TableFacts(measure_hop(postgis, bench.schema, name, plan.shape))
         joined = TransformedJoin(
             name=plan.name,
             facts=facts,
@@ -142,7 +143,8 @@ def _load_side(bench: Workbench, source: JoinSource, table: str) -> tuple[HopFac
     tally = TableTally([column.type for column in source.columns], has_geometry=source.has_geometry)
     order = LoadOrder(table, shape_of(source), source.file, source.layer_name)
     batches = tally.passing(batches_of(source))
-    loaded = load_batches(bench.clients.postgis, bench.schema, order, batches)
+    loaded = load_source(bench, order, batches)
+    bench.stopwatch.move(tally.seconds, "load", MEASURE)
     return tally.facts, loaded
 
 

@@ -19,6 +19,7 @@ from libs.pipeline.kinds.file_groups import FileGroup, group_parts, missing_part
 from libs.pipeline.kinds.parts import Part, find_parts, unread_members
 from libs.pipeline.kinds.text_sources import make_utf_8
 from libs.pipeline.state import Fetched
+from libs.pipeline.stopwatch import MEASURE
 from libs.pipeline.workbench import Workbench
 from libs.spatial_utils import drivers
 from libs.spatial_utils.containers.names import ARCHIVE_SUFFIXES
@@ -234,12 +235,14 @@ def _open(bench: Workbench, wanted: _Wanted, warnings: list[Warn]) -> _Source | 
     candidate, said = _looked_at(candidate)
     spool = bench.subfolder(f"spool/{wanted.number}")
     try:
-        description = _describe(bench, candidate, wanted.options, spool)
+        with bench.stopwatch.timed("read"):
+            description = _describe(bench, candidate, wanted.options, spool)
     except SourceError as err:
         is_other = err.reason.code == "source.unknown_format"
         if is_other and group.main.is_member and _suffix(group.name) in SHARED_SUFFIXES:
             return None
         raise
+    bench.stopwatch.move(description.measured_s, "read", MEASURE)
     warnings += [*missing, *said]
     return _Source(group, candidate, description, spool)
 

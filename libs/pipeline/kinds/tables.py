@@ -4,14 +4,17 @@ What belongs here: transform, check, dump and description of a table in the ephe
 does not: how its rows got there (`vector` and its siblings).
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 from psycopg2 import sql
 
 from libs.compute.geometry_survey import count_empty_parts
 from libs.compute.geoparquet import ParquetOrder, read_parquet, write_parquet
-from libs.compute.measure import is_finite, measure_table
+from libs.compute.loading import LoadOrder, load_batches
+from libs.compute.measure import TableFacts, is_finite, measure_hop
 from libs.compute.offenders import Rows
 from libs.compute.ogr_export import (
     ExportOrder,
@@ -69,10 +72,19 @@ from libs.pipeline.state import (
     TableSource,
     TransformedRows,
 )
+from libs.pipeline.stopwatch import MEASURE
 from libs.pipeline.workbench import Workbench
 from libs.spatial_utils.drivers import OUTPUT_DRIVERS, OUTPUT_SUFFIXES
 
 DEFAULT_FORMATS = ("geoparquet", "flatgeobuf")
+
+
+def load_source(bench: Workbench, order: LoadOrder, batches: Iterator[pa.RecordBatch]) -> HopFacts:
+    """Load a source, and return what its table holds then; raises what `load_batches` raises."""
+    with bench.stopwatch.timed("load"):
+        load_batches(bench.clients.postgis, bench.schema, order, batches)
+    with bench.stopwatch.timed(MEASURE):
+        return measure_hop(bench.clients.postgis, bench.schema, order.table, order.shape)
 
 
 class TableKind(Kind[LoadedRows, TransformedRows]):
@@ -90,12 +102,14 @@ class TableKind(Kind[LoadedRows, TransformedRows]):
             reprojection = Reprojection(table, order.sources, plan.crs, order.target_srid)
             require_ways(reprojection)
         try:
-            transform_table(postgis, bench.schema, order)
+            with bench.stopwatch.timed("transform"):
+                transform_table(postgis, bench.schema, order)
         except SourceError:
             if reprojection:
                 require_transformable(bench, reprojection)
             raise
-        facts = measure_table(postgis, bench.schema, name, plan.shape)
+        with bench.stopwatch.timed(MEASURE):
+            facts = TableFacts(measure_hop(postgis, bench.schema, name, plan.shape))
         transformations: tuple[Transformation, ...] = ()
         if reprojection:
             transformations, said = judge_reprojection(bench, reprojection, facts)
@@ -160,8 +174,10 @@ class TableKind(Kind[LoadedRows, TransformedRows]):
         order = ParquetOrder(
             bench.schema, table.table, table.plan.shape, table.facts, table.crs, path
         )
-        names = write_parquet(bench.clients.postgis, order)
-        holds = read_parquet(path, table.plan.shape)
+        with bench.stopwatch.timed(output_format):
+            names = write_parquet(bench.clients.postgis, order)
+        with bench.stopwatch.timed(MEASURE):
+            holds = read_parquet(path, table.plan.shape)
         expected = table.facts.hop
         if output_format == "geoparquet":
             expected = without_m(expected)
@@ -308,9 +324,11 @@ def _write_layer(
         path,
         as_text=columns_as_text(postgis, bench.schema, table.table, shape),
     )
-    names = export_table(postgis, gdal, order)
-    holds = read_back(gdal, order)
-    columns = expected_columns(postgis, order, table.facts.hop)
+    with bench.stopwatch.timed(output_format):
+        names = export_table(postgis, gdal, order)
+    with bench.stopwatch.timed(MEASURE):
+        holds = read_back(gdal, order)
+        columns = expected_columns(postgis, order, table.facts.hop)
     expected = table.facts.hop.model_copy(update={"columns": columns})
     require_same(table, f"written as {output_format}", table.columns, expected, holds)
     file = DumpedFile(output_format, path, holds, path.stat().st_size)

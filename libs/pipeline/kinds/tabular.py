@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from libs.compute.loading import LoadOrder, load_batches, raw_shape
+from libs.compute.loading import LoadOrder, raw_shape
 from libs.compute.tables import GeometryPlan
 from libs.fidelity.tally import TableTally
 from libs.models.errors import CrsError, SourceError, SpatialEtlError
@@ -22,9 +22,10 @@ from libs.pipeline.kinds.merging import (
     require_distinct_keys,
     table_crs,
 )
-from libs.pipeline.kinds.tables import TableKind
+from libs.pipeline.kinds.tables import TableKind, load_source
 from libs.pipeline.kinds.tabular_sources import FoundTable, find_tables, no_such_column
 from libs.pipeline.state import Fetched, Loaded, LoadedRows, TablePlan
+from libs.pipeline.stopwatch import MEASURE
 from libs.pipeline.workbench import Workbench
 from libs.spatial_utils.crs import Crs, parse_crs
 from libs.tabular.points import PointMaker
@@ -165,6 +166,7 @@ def _load_table(
         )
         loaded.append(_load_source(bench, source, name, points, tally))
         read.append(tally.facts)
+        bench.stopwatch.move(tally.seconds, "load", MEASURE)
         if points:
             warnings += _point_warnings(source, points, options)
     return LoadedRows(
@@ -190,7 +192,7 @@ def _load_source(
     shape = raw_shape(source.columns, has_geometry=points is not None)
     order = LoadOrder(table, shape, source.file, source.layer_name)
     try:
-        return load_batches(bench.clients.postgis, bench.schema, order, relay.batches())
+        return load_source(bench, order, relay.batches())
     except SpatialEtlError as err:
         if relay.error is None:
             raise

@@ -4,7 +4,7 @@ What belongs here: bringing layers into PostGIS. What does not: what happens to 
 (`libs.pipeline.kinds.tables`).
 """
 
-from libs.compute.loading import LoadOrder, load_batches, raw_shape
+from libs.compute.loading import LoadOrder, raw_shape
 from libs.compute.spool import spooled
 from libs.compute.text_doubts import doubtful_texts
 from libs.models.fidelity import HopFacts
@@ -12,7 +12,7 @@ from libs.models.version import Warn
 from libs.pipeline.kinds.geometries import nested_shape_warnings, with_nested_shapes
 from libs.pipeline.kinds.planning import SourceLayer, plan_tables
 from libs.pipeline.kinds.sources import find_layers
-from libs.pipeline.kinds.tables import TableKind
+from libs.pipeline.kinds.tables import TableKind, load_source
 from libs.pipeline.state import Fetched, Loaded, LoadedRows, TablePlan
 from libs.pipeline.workbench import Workbench
 
@@ -52,7 +52,7 @@ def _load_table(bench: Workbench, plan: TablePlan[SourceLayer], number: int) -> 
 def _load_source(bench: Workbench, source: SourceLayer, table: str) -> HopFacts:
     shape = raw_shape(source.columns, has_geometry=source.has_geometry)
     order = LoadOrder(table, shape, source.file, source.layer_name)
-    return load_batches(bench.clients.postgis, bench.schema, order, spooled(source.spool, shape))
+    return load_source(bench, order, spooled(source.spool, shape))
 
 
 def _text_doubts(bench: Workbench, table: LoadedRows) -> list[Warn]:
