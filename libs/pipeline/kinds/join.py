@@ -116,7 +116,7 @@ class JoinKind(TableKind):
             statistics=statistics,
             pairs=pairs,
         )
-        warnings += repair_warnings(bench, table, order) + invalid_warnings(bench, joined)
+        warnings += repair_warnings(bench, table, order)
         return joined, warnings + _statistics_warnings(joined)
 
     def rows(self, bench: Workbench, table: TransformedRows) -> Rows:
@@ -125,7 +125,7 @@ class JoinKind(TableKind):
         numbered = sql.SQL("(SELECT *, 0 AS __source, row_number() OVER () AS __number FROM {})")
         return Rows(table=joined, numbered=numbered.format(joined))
 
-    def check(self, _bench: Workbench, table: TransformedRows) -> tuple[int, list[Warn]]:
+    def check(self, bench: Workbench, table: TransformedRows) -> tuple[int, list[Warn]]:
         """Compare the rows of both sides, and those of the join with what the pairs make."""
         assert isinstance(table, TransformedJoin)  # noqa: S101 - what `transform` returned
         compared = sum(
@@ -141,7 +141,7 @@ class JoinKind(TableKind):
         if how in {"right", "outer"}:
             expected += statistics.right_rows - statistics.right_matched
         require_equal(table, "rows_joined", f"rows of the {how} join", expected, table.facts.rows)
-        return compared + 1, []
+        return compared + 1, invalid_warnings(bench, table)
 
     def describe(self, table: DumpedTable, outputs: tuple[Output, ...]) -> TableVersion:
         """Return the table with its match statistics."""
