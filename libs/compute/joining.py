@@ -13,7 +13,14 @@ from psycopg2 import sql
 
 from libs.compute.postgis import PostGIS
 from libs.compute.statements import statement
-from libs.compute.tables import GEOMETRY_COLUMN, TableShape, column_name, geometry_type
+from libs.compute.tables import (
+    BEFORE_COLUMN,
+    GEOMETRY_COLUMN,
+    ROW_COLUMN,
+    TableShape,
+    column_name,
+    geometry_type,
+)
 from libs.models.version import JoinStatistics
 
 PREDICATES = {"intersects": "ST_Intersects", "within": "ST_Within", "contains": "ST_Contains"}
@@ -23,14 +30,18 @@ JOIN_WORDS = {
     "right": ("INNER", "RIGHT"),
     "outer": ("LEFT", "FULL"),
 }
-LEFT_TABLE, RIGHT_TABLE, PAIRS_TABLE = "raw_left", "raw_right", "pairs"
+PAIRS_TABLE = "pairs"
 GEOGRAPHY_COLUMN = "__geog"
 
 
 @dataclass(frozen=True)
 class Side:
-    """A side of a join as it was loaded; `srid` is None where it has no geometry."""
+    """A side of a join: as it was loaded, and as it is joined, another table where it has geometry.
 
+    `srid` is that of the loaded table, None where it has no geometry.
+    """
+
+    raw_table: str
     table: str
     shape: TableShape
     srid: int | None
@@ -48,33 +59,20 @@ class JoinOrder:
     max_distance_m: float | None
     repair: bool
 
+    @property
+    def common_srid(self) -> int | None:
+        """The SRID in which the sides meet: that of the left one where it has geometry."""
+        return self.left.srid if self.left.srid is not None else self.right.srid
 
-def prepare_geometries(postgis: PostGIS, schema: str, order: JoinOrder) -> None:
-    """Bring both geometry columns into the CRS of the left one, indexed for the predicate."""
-    common = order.left.srid if order.left.srid is not None else order.right.srid
+
+def place_sides(postgis: PostGIS, schema: str, order: JoinOrder) -> None:
+    """Make the tables of both sides with their geometries in the common CRS, and repaired if asked.
+
+    The right one is indexed for the predicate.
+    """
     for side in (order.left, order.right):
-        if side.srid is None or common is None:
-            continue
-        geometry: sql.Composable = sql.SQL("ST_SetSRID({}, {})").format(
-            sql.Identifier(GEOMETRY_COLUMN), sql.Literal(side.srid)
-        )
-        if side.srid != common:
-            geometry = sql.SQL("ST_Transform({}, {})").format(geometry, sql.Literal(common))
-        if order.repair:
-            geometry = sql.SQL("ST_MakeValid({})").format(geometry)
-        table = sql.Identifier(schema, side.table)
-        postgis.run(
-            sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE geometry USING {}").format(
-                table, sql.Identifier(GEOMETRY_COLUMN), geometry
-            )
-        )
-        if order.predicate == "nearest":
-            postgis.run(
-                sql.SQL(
-                    "ALTER TABLE {0} ADD COLUMN {1} geography; "
-                    "UPDATE {0} SET {1} = ST_Transform({2}, 4326)::geography"
-                ).format(table, sql.Identifier(GEOGRAPHY_COLUMN), sql.Identifier(GEOMETRY_COLUMN))
-            )
+        if side.srid is not None:
+            _place(postgis, schema, order, side, side.srid)
     if order.predicate:
         column = GEOGRAPHY_COLUMN if order.predicate == "nearest" else GEOMETRY_COLUMN
         postgis.run(
@@ -82,6 +80,38 @@ def prepare_geometries(postgis: PostGIS, schema: str, order: JoinOrder) -> None:
                 sql.Identifier(schema, order.right.table), sql.Identifier(column)
             )
         )
+
+
+def _place(postgis: PostGIS, schema: str, order: JoinOrder, side: Side, srid: int) -> None:
+    placed: sql.Composable = sql.SQL("ST_SetSRID({}, {})").format(
+        sql.Identifier(GEOMETRY_COLUMN), sql.Literal(srid)
+    )
+    if srid != order.common_srid:
+        placed = sql.SQL("ST_Transform({}, {})").format(placed, sql.Literal(order.common_srid))
+    geometry: sql.Composable = sql.Identifier("source", "placed")
+    columns: list[sql.Composable] = [
+        sql.Identifier("source", column_name(n)) for n in range(len(side.shape.columns))
+    ]
+    repair: sql.Composable = sql.SQL("")
+    if order.repair:
+        repair = statement("repair").format(geometry=sql.Identifier("placed"))
+        before = sql.SQL("CASE WHEN repair.geometry IS NOT NULL THEN {} END AS {}")
+        columns.append(before.format(geometry, sql.Identifier(BEFORE_COLUMN)))
+        geometry = sql.SQL("COALESCE(repair.geometry, {})").format(geometry)
+    columns.append(sql.SQL("{} AS {}").format(geometry, sql.Identifier(GEOMETRY_COLUMN)))
+    if order.predicate == "nearest":
+        geography = sql.SQL("ST_Transform({}, 4326)::geography AS {}")
+        columns.append(geography.format(geometry, sql.Identifier(GEOGRAPHY_COLUMN)))
+    postgis.run(
+        statement("join_side").format(
+            target=sql.Identifier(schema, side.table),
+            columns=sql.SQL(", ").join(columns),
+            placed=placed,
+            row=sql.Identifier(ROW_COLUMN),
+            table=sql.Identifier(schema, side.raw_table),
+            repair=repair,
+        )
+    )
 
 
 def find_pairs(postgis: PostGIS, schema: str, order: JoinOrder) -> tuple[JoinStatistics, int]:
@@ -215,7 +245,6 @@ def _geometry(alias: str) -> sql.Composable:
 
 
 def _transformed(alias: str, order: JoinOrder, srid: int) -> sql.Composable:
-    common = order.left.srid if order.left.srid is not None else order.right.srid
-    if common == srid:
+    if order.common_srid == srid:
         return _geometry(alias)
     return sql.SQL("ST_Transform({}, {})").format(_geometry(alias), sql.Literal(srid))

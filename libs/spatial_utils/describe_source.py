@@ -22,26 +22,32 @@ from osgeo import gdal, ogr, osr
 
 from libs.fidelity.tally import TableTally
 from libs.models.errors import SourceError
+from libs.models.version import Warn
+from libs.spatial_utils import gpx_values, sqlite_values
 from libs.spatial_utils.column_types import from_ogr
 from libs.spatial_utils.exact_values import exact_columns, mended
 from libs.spatial_utils.gdal_messages import MessageKinds
 from libs.spatial_utils.references import SQLITE_DRIVERS
-from libs.spatial_utils.sqlite_values import StoredLayer, stored_layer, unread_geometry
+from libs.spatial_utils.stored_values import StoredLayer
 
 BATCH_BYTES = 16 * 1024 * 1024
 MAX_BATCH_ROWS = 65_536
+EXAMPLES = 5
 UNKNOWN_SIZE_ROWS = 1_000
 ROW_NUMBERS = ("fid", "ogc_fid", "ogr_fid", "objectid", "rowid", "_rowid_", "oid", "rowno")
 COUNTED = "FlatGeobuf"
 """The driver whose files tell how many features they hold, and that ends early without a word."""
+LINES_OF_POINTS = (("GPX", "routes"), ("GPX", "tracks"))
+"""Layers whose lines may have one point: GPX knows such segments, Simple Features does not."""
 NUMBERED_BY_MEMBER = ("GeoJSON", "GeoJSONSeq")
 """Drivers that take a feature's numeric member `id` for its number, not for an attribute."""
 
 LEFT_OUT = re.compile("gnoring (all|one or more)")
 VALUE_OF_A_COLUMN = re.compile(
-    r"(Non-conformant|Invalid) content for record|Value '.*' of field .* parsed incompletely"
+    r"(Non-conformant|Invalid) content for record|Value '.*' of field .* parsed incompletely|"
+    r"Could not parse .* as a valid dateTime"
 )
-"""What GDAL says of single values of SQLite: not where all were compared with what is stored."""
+"""What GDAL says of single values: of no use where all were compared with what is stored."""
 
 PROBLEMS = collections.defaultdict(MessageKinds)
 """What GDAL said, by whether it is an error and its number."""
@@ -62,7 +68,7 @@ def complain(message):
 
 def described_problems(driver):
     """Return the problems as the answer has them."""
-    is_compared = driver in SQLITE_DRIVERS and all(
+    is_compared = driver in (*SQLITE_DRIVERS, "GPX") and all(
         warning.code != "source.values_unchecked" for warning in WARNINGS
     )
     return [
@@ -131,11 +137,13 @@ def describe_layer(layer, request, size_bytes, spool):
         }
         for field in fields
     ]
-    stored = StoredLayer()
     place = {"key": layer.GetFIDColumn(), "geometry": layer.GetGeometryColumn()}
+    stored = StoredLayer()
     if driver in SQLITE_DRIVERS and types is None:
-        stored = stored_layer(request["path"], layer.GetName(), described, **place)
-        WARNINGS.extend(stored.warnings)
+        stored = sqlite_values.stored_layer(request["path"], layer.GetName(), described, **place)
+    elif driver == "GPX":
+        stored = gpx_values.stored_layer(request["path"], layer.GetName(), described)
+    WARNINGS.extend(stored.warnings)
     for position, column in stored.columns.items():
         described[position] |= {"type": column.type, "subtype": "None"}
     own_types = [from_ogr(field["type"], field["subtype"]) for field in described]
@@ -148,7 +156,7 @@ def describe_layer(layer, request, size_bytes, spool):
     nulls = tally.facts.geometry.nulls if geometries else 0
     if stored.geometries not in (None, tally.rows - nulls):
         are_read = (feature.GetGeometryRef() is not None for feature in layer)
-        raise unread_geometry(request["path"], layer.GetName(), are_read, **place)
+        raise sqlite_values.unread_geometry(request["path"], layer.GetName(), are_read, **place)
     announced = layer.GetFeatureCount(False)
     if driver == COUNTED and announced > tally.rows:
         complain(f"the header tells of {announced} features, {tally.rows} could be read")
@@ -208,6 +216,9 @@ def read(layer, driver, exact, tally, size_bytes, spool):
             if driver in NUMBERED_BY_MEMBER:
                 tell_own_ids(fids[0].to_numpy(), tally.rows)
             arrays = (fids if has_key else []) + mended(arrays, exact, tally.rows)
+            if (driver, layer.GetName()) in LINES_OF_POINTS:
+                arrays[-1], short = with_lines_of_two(arrays[-1])
+                tell_short_lines(layer.GetName(), [tally.rows + row + 1 for row in short])
             record = pa.RecordBatch.from_arrays(arrays, [str(n) for n in range(len(arrays))])
             tally.add(record)
             target.write(record)
@@ -219,6 +230,36 @@ def tell_own_ids(ids, first):
     own = ids[(ids != numbers) & (ids != numbers + 1)]
     if len(own):
         PROBLEMS[False, 0].add(f"Numeric ids of features, such as {own[0]}, were left out")
+
+
+def with_lines_of_two(geometries):
+    """Return WKB lines in which each line of one point has it twice, and their rows from 0."""
+    found = geometries.to_pylist()
+    rows = []
+    for row, wkb in enumerate(found):
+        geometry = ogr.CreateGeometryFromWkb(wkb) if wkb else None
+        if geometry is None:
+            continue
+        parts = [geometry.GetGeometryRef(n) for n in range(geometry.GetGeometryCount())]
+        short = [part for part in parts or [geometry] if part.GetPointCount() == 1]
+        for part in short:
+            add = part.AddPoint if part.Is3D() else part.AddPoint_2D
+            add(*part.GetPoint(0)[: part.GetCoordinateDimension()])
+        if short:
+            found[row] = bytes(geometry.ExportToIsoWkb(ogr.wkbNDR))
+            rows.append(row)
+    return (pa.array(found, geometries.type) if rows else geometries), rows
+
+
+def tell_short_lines(layer, rows):
+    """Warn of lines that had one point."""
+    if rows:
+        shown = ", ".join(map(str, rows[:EXAMPLES])) + (", …" if len(rows) > EXAMPLES else "")
+        message = (
+            f"{len(rows)} lines of {layer} have a segment of one point (row {shown}), which no "
+            "line can have: it became a segment that has the point twice."
+        )
+        WARNINGS.append(Warn(code="geometry.point_as_line", message=message, layer=layer))
 
 
 class Spool:

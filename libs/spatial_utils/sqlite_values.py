@@ -13,7 +13,7 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from libs.models.errors import SourceError
 from libs.models.version import Warn
 from libs.spatial_utils.column_types import from_ogr
 from libs.spatial_utils.gdal_failures import not_utf_8
+from libs.spatial_utils.stored_values import StoredColumn, StoredLayer
 
 CHUNK_ROWS = 65_536
 COLUMNS_A_QUERY = 250
@@ -64,30 +65,6 @@ _TIME = r"(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,3}0*)?)?"
 _ZONE = r"Z|[+-](?:0\d|1[0-4])(?::?(?:00|15|30|45))?"
 _IS_TIME = re.compile(_TIME)
 _IS_INSTANT = re.compile(rf"(\d{{4}}-\d\d-\d\d)[T ]{_TIME}(?:{_ZONE})?")
-
-
-@dataclass(frozen=True)
-class StoredColumn:
-    """A column as it is stored; `type` is what OGR would call a type that holds its values."""
-
-    type: str
-    values: pa.ChunkedArray
-
-    def rows(self, begin: int, count: int) -> pa.Array:
-        """Return the values of `count` features, the first numbered `begin` from 0."""
-        return self.values.slice(begin, count).combine_chunks()
-
-
-@dataclass(frozen=True)
-class StoredLayer:
-    """What is stored in a layer's table: the columns that GDAL would change, by position.
-
-    `geometries` is how many rows have a geometry, None where that is unknown.
-    """
-
-    columns: Mapping[int, StoredColumn] = field(default_factory=dict)
-    warnings: tuple[Warn, ...] = ()
-    geometries: int | None = None
 
 
 def stored_layer(

@@ -45,7 +45,9 @@ def datasets(context: click.Context, /, as_json: bool) -> None:
 @click.command()
 @click.argument("dataset", metavar="DATASET[@VERSION]")
 @click.option("--versions", is_flag=True, help="List all versions instead.")
-@click.option("--timings", is_flag=True, help="Add the seconds of each phase of its run, and of its parts.")
+@click.option(
+    "--timings", is_flag=True, help="Add the seconds of each phase of its run, and of its parts."
+)
 @click.option("--fidelity", is_flag=True, help="Add what each table held at each hop.")
 @json_option
 @click.pass_context

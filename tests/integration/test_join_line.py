@@ -149,6 +149,35 @@ def test_nearest_gives_the_distance_in_metres(line: Line, name: str) -> None:
     assert row["distance_m"] == pytest.approx(1105.74, abs=0.1)
 
 
+def test_a_join_says_what_it_repaired_and_the_ways_it_went(line: Line, name: str) -> None:
+    bowtie = {"type": "Polygon", "coordinates": [[[8, 50], [9, 51], [9, 50], [8, 51], [8, 50]]]}
+    (a, options) = (f"{name}/a", {"target_crs": "EPSG:25832"})
+    path = line.user.put(f"uploads/{name}/a.geojson", geojson(({"a": 1}, bowtie)))
+    line.run(f"{name}-a", make_manifest(f"{name}-a", [path], dataset_id=a, options=options))
+    inside = geojson(({"b": 1}, point(8.9, 50.5)), ({"b": 2}, point(8.5, 50.9)))
+    publish(line, f"{name}/b", ("b.geojson", inside))
+    inputs = [{"dataset_id": a}, {"dataset_id": f"{name}/b"}]
+    options = {"predicate": "intersects", "how": "inner"}
+
+    repaired = line.run(name, join_manifest(name, inputs, options | {"repair": True}))
+    kept = line.run(f"{name}-2", join_manifest(f"{name}-2", inputs, options))
+
+    (warning,) = [warn for warn in repaired.warnings if warn.code == "geometry.repaired"]
+    assert (warning.file, warning.layer) == (f"{a}@1", "a")
+    assert "1 invalid geometries were repaired; 1 Polygon became MultiPolygon" in warning.message
+    assert "geometry.invalid" in {warn.code for warn in kept.warnings}
+    for version in (repaired, kept):
+        (table,) = version.tables
+        assert [(way.source_crs, way.target_crs) for way in table.transformations] == [
+            ("EPSG:4326", "EPSG:25832"),
+            ("EPSG:25832", "EPSG:4326"),
+        ]
+        rows = read(line, table)
+        assert list(rows["b"]) == [1]
+        (right,) = shapely.from_wkb(rows["right_geometry"].tolist())
+        assert right.distance(shapely.Point(8.9, 50.5)) < 1e-8
+
+
 def test_codes_with_leading_zeros_meet_as_text(line: Line, name: str) -> None:
     publish(line, f"{name}/a", ("a.geojson", geojson(({"code": "01001"}, point(1, 2)))))
     publish(line, f"{name}/b", codes("b", ("01001", "yes"), ("1001", "no")))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import shapely
 
 from libs.models.errors import SourceError
 from tests.integration.line import Line, lake_bytes
@@ -136,3 +137,24 @@ def test_values_that_do_not_fit_their_column_are_published_as_they_are_stored(
     said = [warn for warn in version.warnings if warn.code == "column.other_type"]
     assert [warn.message.split("'")[1] for warn in said] == list(stored)
     assert {warn.layer for warn in said} == {"t"}
+
+
+def test_extensions_of_gpx_and_segments_of_one_point_are_published(line: Line, name: str) -> None:
+    content = """<gpx version="1.1" creator="x" xmlns="http://www.topografix.com/GPX/1/1"
+      xmlns:x="urn:x"><trk><name>a</name><trkseg><trkpt lat="1" lon="2"><extensions>
+      <x:code>01001</x:code><x:more><x:hr>120</x:hr></x:more></extensions></trkpt></trkseg>
+      <trkseg><trkpt lat="3" lon="4"/><trkpt lat="5" lon="6"/></trkseg></trk></gpx>"""
+    key = line.user.put(f"uploads/{name}/a.gpx", content.encode())
+
+    version = line.run(name, make_manifest(name, [key]))
+
+    tables = {
+        table.name: pq.read_table(io.BytesIO(lake_bytes(line, table, "geoparquet")))
+        for table in version.tables
+        if table.rows
+    }
+    assert tables["track_points"].column("x_code").drop_null().to_pylist() == ["01001"]
+    assert tables["track_points"].column("x_more").drop_null().to_pylist() == ["<x:hr>120</x:hr>"]
+    (track,) = shapely.from_wkb(tables["tracks"].column("geometry").to_pylist())
+    assert [list(part.coords) for part in track.geoms] == [[(2, 1)] * 2, [(4, 3), (6, 5)]]
+    assert "geometry.point_as_line" in {warn.code for warn in version.warnings}

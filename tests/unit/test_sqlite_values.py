@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from libs.models.errors import SourceError
-from libs.spatial_utils.sqlite_values import StoredLayer, stored_layer, unread_geometry
+from libs.spatial_utils.sqlite_values import stored_layer, unread_geometry
+from libs.spatial_utils.stored_values import StoredLayer
 
 FITTING: dict[str, list[Any]] = {
     "Integer": [2**31 - 1, -(2**31), None],

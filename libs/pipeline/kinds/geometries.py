@@ -16,6 +16,7 @@ from libs.pipeline.hops import flat_types
 from libs.pipeline.kinds.geometry_planning import LINEARISED, TAKEN_APART, made_flat
 from libs.pipeline.state import LoadedRows, TransformedRows
 from libs.pipeline.workbench import Workbench
+from libs.spatial_utils.crs import Crs
 
 
 def with_nested_shapes(bench: Workbench, table: LoadedRows) -> LoadedRows:
@@ -103,7 +104,7 @@ def invalid_geometry_warnings(bench: Workbench, table: TransformedRows) -> list[
         return []
     postgis, is_repaired = bench.clients.postgis, table.is_repaired
     made = repairs(postgis, bench.schema, table.table) if is_repaired else []
-    said = [("geometry.repaired", _shown_repairs(table, made))] if made else []
+    said = [("geometry.repaired", shown_repairs(made, table.crs))] if made else []
     invalid = count_invalid(postgis, bench.schema, table.table)
     if invalid:
         code, what, remedy = ("geometry.invalid", "were kept", "options.repair makes them valid.")
@@ -138,13 +139,14 @@ def _shown_rows(found: RowsFound) -> str:
     return f"{found.count} rows: {rows}{', …' if found.count > len(found.first) else ''}"
 
 
-def _shown_repairs(table: TransformedRows, made: list[Repairs]) -> str:
+def shown_repairs(made: list[Repairs], crs: Crs | None) -> str:
+    """Return in words what was repaired, in a CRS by whose unit areas are measured."""
     changed = [
         f"{item.rows} {item.type_before} became {item.type_after}"
         for item in made
         if item.type_before != item.type_after
     ]
-    unit = table.crs.proj.axis_info[0].unit_name if table.crs else "unit"
+    unit = crs.proj.axis_info[0].unit_name if crs else "unit"
     before, after = sum(r.area_before for r in made), sum(r.area_after for r in made)
     return (
         f"{sum(item.rows for item in made)} invalid geometries were repaired; "

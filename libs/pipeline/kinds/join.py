@@ -26,6 +26,13 @@ from libs.models.version import (
 )
 from libs.pipeline.check import require_equal
 from libs.pipeline.hops import require_same
+from libs.pipeline.kinds.join_geometries import (
+    invalid_warnings,
+    judge_ways,
+    naming_rows,
+    repair_warnings,
+    side_ways,
+)
 from libs.pipeline.kinds.join_sides import (
     JoinSource,
     batches_of,
@@ -47,7 +54,8 @@ from libs.pipeline.stopwatch import MEASURE
 from libs.pipeline.workbench import Workbench
 from libs.spatial_utils.crs import Crs, parse_crs
 
-RAW_TABLES = (joining.LEFT_TABLE, joining.RIGHT_TABLE)
+RAW_TABLES = ("raw_left", "raw_right")
+PLACED_TABLES = ("placed_left", "placed_right")
 
 
 class JoinKind(TableKind):
@@ -83,12 +91,16 @@ class JoinKind(TableKind):
         """Find the pairs, count them, and make the rows."""
         postgis, plan, name = bench.clients.postgis, table.plan, f"out_{number}"
         order = _order(bench, loaded.intake.manifest, table)
-        joining.prepare_geometries(postgis, bench.schema, order)
+        srid = ensure_srid(postgis, plan.crs) if plan.crs else 0
+        ways = side_ways(table, order, srid)
+        with naming_rows(bench, ways[:1]):
+            joining.place_sides(postgis, bench.schema, order)
         statistics, pairs = joining.find_pairs(postgis, bench.schema, order)
         _require_expected(bench, loaded.intake.manifest, order, statistics)
-        srid = ensure_srid(postgis, plan.crs) if plan.crs else 0
-        joining.join_rows(postgis, bench.schema, order, name, plan.shape, srid)
+        with naming_rows(bench, ways[1:]):
+            joining.join_rows(postgis, bench.schema, order, name, plan.shape, srid)
         facts = TableFacts(measure_hop(postgis, bench.schema, name, plan.shape))
+        transformations, warnings = judge_ways(bench, ways, facts)
         joined = TransformedJoin(
             name=plan.name,
             facts=facts,
@@ -96,7 +108,7 @@ class JoinKind(TableKind):
             columns=plan.columns,
             file=plan.sources[0].file,
             layer=plan.sources[0].layer_name,
-            transformations=(),
+            transformations=transformations,
             table=name,
             loaded=table,
             is_repaired=order.repair,
@@ -104,7 +116,8 @@ class JoinKind(TableKind):
             statistics=statistics,
             pairs=pairs,
         )
-        return joined, _statistics_warnings(joined)
+        warnings += repair_warnings(bench, table, order)
+        return joined, warnings + _statistics_warnings(joined)
 
     def rows(self, bench: Workbench, table: TransformedRows) -> Rows:
         """Return the rows of a join, numbered as they will be published."""
@@ -112,7 +125,7 @@ class JoinKind(TableKind):
         numbered = sql.SQL("(SELECT *, 0 AS __source, row_number() OVER () AS __number FROM {})")
         return Rows(table=joined, numbered=numbered.format(joined))
 
-    def check(self, _bench: Workbench, table: TransformedRows) -> tuple[int, list[Warn]]:
+    def check(self, bench: Workbench, table: TransformedRows) -> tuple[int, list[Warn]]:
         """Compare the rows of both sides, and those of the join with what the pairs make."""
         assert isinstance(table, TransformedJoin)  # noqa: S101 - what `transform` returned
         compared = sum(
@@ -128,7 +141,7 @@ class JoinKind(TableKind):
         if how in {"right", "outer"}:
             expected += statistics.right_rows - statistics.right_matched
         require_equal(table, "rows_joined", f"rows of the {how} join", expected, table.facts.rows)
-        return compared + 1, []
+        return compared + 1, invalid_warnings(bench, table)
 
     def describe(self, table: DumpedTable, outputs: tuple[Output, ...]) -> TableVersion:
         """Return the table with its match statistics."""
@@ -212,11 +225,14 @@ def _order(bench: Workbench, manifest: Manifest, table: LoadedRows) -> joining.J
     options = manifest.options
     left, right = (
         joining.Side(
-            table=raw,
+            raw_table=raw,
+            table=placed if source.crs else raw,
             shape=TableShape(source.columns, None),
             srid=ensure_srid(bench.clients.postgis, source.crs) if source.crs else None,
         )
-        for source, raw in zip(table.plan.sources, table.raw_tables, strict=True)
+        for source, raw, placed in zip(
+            table.plan.sources, table.raw_tables, PLACED_TABLES, strict=True
+        )
     )
     names = [[column.name for column in side.shape.columns] for side in (left, right)]
     return joining.JoinOrder(
