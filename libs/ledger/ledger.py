@@ -6,6 +6,7 @@ What does not: versions and lineage (`libs.ledger.catalog`).
 """
 
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -40,16 +41,18 @@ class Ledger:
     def identity(self) -> str:
         """The name of this ledger that no other has: made once, kept in the ledger itself.
 
-        What a run leaves behind carries it, so that nobody takes it for another service's.
+        What a run leaves behind carries it, so that nobody takes it for another service's. An
+        upsert of two processes at once has no answer for one of them on some servers.
         """
+        query = {"_id": "identity"}
         with translated("tell its identity"):
-            document: Any = self.database.service.find_one_and_update(
-                {"_id": "identity"},
-                {"$setOnInsert": {"ledger": str(uuid.uuid4())}},
-                upsert=True,
-                return_document=ReturnDocument.AFTER,
-            )
-        return str(document["ledger"])
+            found = self.database.service.find_one(query)
+            if found is None:
+                with suppress(DuplicateKeyError):
+                    self.database.service.insert_one({**query, "ledger": str(uuid.uuid4())})
+                found = self.database.service.find_one(query)
+        assert found is not None  # noqa: S101 - it was there, or was made, and is never removed
+        return str(found["ledger"])
 
     def server_time(self) -> datetime:
         """Return the time by the server's clock, the only one that leases go by."""
