@@ -23,7 +23,7 @@ from osgeo import gdal, ogr, osr
 from libs.fidelity.tally import TableTally
 from libs.models.errors import SourceError
 from libs.models.version import Warn
-from libs.spatial_utils import gpx_values, sqlite_values
+from libs.spatial_utils import gpx_values, kml_losses, sqlite_values
 from libs.spatial_utils.column_types import from_ogr
 from libs.spatial_utils.exact_values import exact_columns, mended
 from libs.spatial_utils.gdal_messages import MessageKinds
@@ -318,6 +318,8 @@ def main(request):
         source = open_source(request)
         if source is not None:
             answer |= {"driver": request["driver"], "layers": described_layers(source, request)}
+            if request["driver"] == "LIBKML":
+                WARNINGS.extend(kml_losses.left_out(request["path"]))
     except SourceError as err:
         answer["reason"] = err.reason.model_dump()
     answer["problems"] = described_problems(request["driver"])
