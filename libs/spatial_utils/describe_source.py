@@ -1,9 +1,10 @@
 """Describe a vector source as GDAL reads it: a program run in a child process of its own.
 
 Run as `python describe_source.py REQUEST`, a JSON document with `path`, `driver`, `open_options`,
-`types` (of the columns, where they are known better than the format knows them) and `spool` (a
-folder to write the layers to, as Arrow batches); prints one JSON document. It takes GDAL's bindings
-from Debian's packages, so that it reads with the libgdal that ogr2ogr uses.
+`types` (of the columns, where they are known better than the format knows them), `layers` (which
+are read; all where none is named) and `spool` (a folder to write them to, as Arrow batches); prints
+one JSON document. It takes GDAL's bindings from Debian's packages, so that it reads with the
+libgdal that ogr2ogr uses.
 
 What belongs here: facts. What does not: whether the facts are acceptable (`libs.pipeline.kinds`).
 """
@@ -23,7 +24,7 @@ from osgeo import gdal, ogr, osr
 from libs.fidelity.tally import TableTally
 from libs.models.errors import SourceError
 from libs.models.version import Warn
-from libs.spatial_utils import gpx_values, sqlite_values
+from libs.spatial_utils import gpx_values, kml_losses, sqlite_values
 from libs.spatial_utils.column_types import from_ogr
 from libs.spatial_utils.exact_values import exact_columns, mended
 from libs.spatial_utils.gdal_messages import MessageKinds
@@ -296,17 +297,25 @@ def open_source(request):
 
 
 def each_layer(source, request):
-    """Yield the layers of a source, each so that it can be read to its end.
+    """Yield the layers of a source that are asked for, each so that it can be read to its end.
 
     OSM's layers come out of one stream, and GDAL loses features of a layer that waits for another
     one: each is read from a source of its own, in which no other layer is of interest.
     """
     for position in range(source.GetLayerCount()):
+        if request["layers"] and source.GetLayer(position).GetName() not in request["layers"]:
+            continue
         own = source
         if request["driver"] == "OSM":
             own = open_source(request)
             own.ExecuteSQL(f"SET interest_layers = {own.GetLayer(position).GetName()}")
         yield own.GetLayer(position)
+
+
+def other_layers(source, wanted):
+    """Return the names of the layers that are not asked for."""
+    names = [source.GetLayer(position).GetName() for position in range(source.GetLayerCount())]
+    return [name for name in names if wanted and name not in wanted]
 
 
 def main(request):
@@ -318,6 +327,9 @@ def main(request):
         source = open_source(request)
         if source is not None:
             answer |= {"driver": request["driver"], "layers": described_layers(source, request)}
+            answer["other_layers"] = other_layers(source, request["layers"])
+            if request["driver"] == "LIBKML":
+                WARNINGS.extend(kml_losses.left_out(request["path"]))
     except SourceError as err:
         answer["reason"] = err.reason.model_dump()
     answer["problems"] = described_problems(request["driver"])

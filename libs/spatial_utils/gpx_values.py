@@ -10,18 +10,17 @@ not: the rest of a layer (`libs.spatial_utils.describe_source`, in whose child p
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
 import pyarrow as pa
 
-from libs.models.errors import SourceError
 from libs.models.version import Warn
 from libs.spatial_utils.column_types import from_ogr
 from libs.spatial_utils.sqlite_values import is_instant
 from libs.spatial_utils.stored_values import StoredColumn, StoredLayer
+from libs.spatial_utils.xml_document import read_document
 
 ELEMENTS = {
     "waypoints": "wpt",
@@ -54,16 +53,7 @@ def stored_layer(path: str, layer: str, fields: Sequence[Mapping[str, Any]]) -> 
     cannot be followed to its end.
     """
     texts = _Texts(ELEMENTS[layer])
-    try:
-        with Path(path).open("rb") as file:
-            texts.parser.ParseFile(file)
-    except expat.ExpatError as err:
-        raise SourceError(
-            "source.unreadable",
-            f"expected well-formed XML, found: {err}.",
-            remedy="Export the file anew and drop it again.",
-            layer=layer,
-        ) from err
+    read_document(path, texts.parser)
     columns: dict[int, StoredColumn] = {}
     warnings = []
     for position, item in enumerate(fields):

@@ -103,13 +103,22 @@ class Problem(_Fact):
 
 
 class SourceDescription(_Fact):
-    """A source; `driver` is None where it could not be opened, `reason` says why it is refused."""
+    """A source; `driver` is None where it could not be opened, `reason` says why it is refused.
+
+    `other_layers` are the names of those that were not asked for, and not read.
+    """
 
     driver: str | None
     layers: tuple[Layer, ...]
     problems: tuple[Problem, ...]
     warnings: tuple[Warn, ...] = ()
     reason: Reason | None = None
+    other_layers: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all its layers."""
+        return (*(layer.name for layer in self.layers), *self.other_layers)
 
     @property
     def measured_s(self) -> float:

@@ -127,13 +127,15 @@ class Gdal:
         driver: str,
         open_options: Sequence[str] = (),
         types: Sequence[str] | None = None,
+        layers: Sequence[str] = (),
         spool: Path | None = None,
         file: str | None = None,
     ) -> SourceDescription:
         """Return what GDAL finds in the source at `path`, opened by `driver` only.
 
-        `types` are the columns' types where they are known better than the format knows them. With
-        `spool`, layer n is written down as Arrow batches in the file `<n>.arrow` of that folder.
+        Of `layers`, where any are named, only those are read. `types` are the columns' types where
+        they are known better than the format knows them. With `spool`, the nth layer that is read
+        is written down as Arrow batches in the file `<n>.arrow` of that folder.
         Raises `SourceError` where the file refers to anything outside of itself, has another
         format, or reading reports an error.
         """
@@ -143,7 +145,7 @@ class Gdal:
         request = {
             "path": str(path), "driver": driver,
             "open_options": [*own_options(driver), *open_options],
-            "types": types, "spool": str(spool) if spool else None,
+            "types": types, "layers": list(layers), "spool": str(spool) if spool else None,
         }  # fmt: skip
         answer = self.run(
             DESCRIBE_PYTHON,
@@ -275,7 +277,7 @@ def _without_folder(problem: Problem, folder: Path) -> Problem:
 
 def _with_left_out(description: SourceDescription, schema: DatabaseSchema) -> SourceDescription:
     """Return a description that names the tables of a database which are no layers."""
-    left_out = schema.left_out([layer.name for layer in description.layers])
+    left_out = schema.left_out(description.names)
     if not left_out:
         return description
     message = f"Tables that the database does not register as layers: {', '.join(left_out)}"

@@ -139,6 +139,27 @@ def test_values_that_do_not_fit_their_column_are_published_as_they_are_stored(
     assert {warn.layer for warn in said} == {"t"}
 
 
+def test_layers_that_are_not_asked_for_are_not_read(line: Line, name: str, tmp_path: Path) -> None:
+    path, source = tmp_path / "two.gpkg", tmp_path / "s.geojson"
+    source.write_bytes(geojson(({"n": 1}, point(0, 0))))
+    for layer, mode in (("good", ()), ("bad", ("-update",))):
+        options = [*mode, "-lco", "SPATIAL_INDEX=NO", "-nln", layer]
+        subprocess.run(["ogr2ogr", *options, path, source], check=True)
+    with closing(sqlite3.connect(path)) as base:
+        base.execute("ALTER TABLE bad ADD COLUMN t TEXT")
+        base.execute("UPDATE bad SET t = char(97, 0, 98)")
+        base.commit()
+    manifest = make_manifest(name, [line.user.put(f"uploads/{name}/two.gpkg", path)])
+    manifest["files"][0]["layer"] = "good"
+
+    (table,) = line.run(name, manifest).tables
+
+    assert (table.name, table.rows) == ("good", 1)
+    del manifest["files"][0]["layer"]
+    with pytest.raises(SourceError, match=r"value_misfit \(file .*two.gpkg, layer bad, row 1\)"):
+        line.run(f"{name}-all", manifest)
+
+
 def test_extensions_of_gpx_and_segments_of_one_point_are_published(line: Line, name: str) -> None:
     content = """<gpx version="1.1" creator="x" xmlns="http://www.topografix.com/GPX/1/1"
       xmlns:x="urn:x"><trk><name>a</name><trkseg><trkpt lat="1" lon="2"><extensions>

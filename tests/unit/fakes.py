@@ -168,6 +168,7 @@ class FakeGdal:
         *,
         driver: str,
         open_options: Sequence[str] = (),
+        layers: Sequence[str] = (),
         spool: Path,
         file: str | None = None,
     ) -> SourceDescription:
@@ -178,4 +179,6 @@ class FakeGdal:
         answer = self.descriptions[place if place in self.descriptions else path.name]
         if isinstance(answer, SourceError):
             raise answer
-        return answer
+        read = tuple(layer for layer in answer.layers if not layers or layer.name in layers)
+        others = tuple(layer.name for layer in answer.layers if layer not in read)
+        return answer.model_copy(update={"layers": read, "other_layers": others})

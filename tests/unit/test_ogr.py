@@ -294,7 +294,11 @@ def test_a_source_is_described_by_the_drivers_allowed(describing: Program, tmp_p
     )
     options = ["ENCODING=CP1252"]
     found = gdal.describe(
-        tmp_path / "a.shp", driver="ESRI Shapefile", open_options=options, file=FILE
+        tmp_path / "a.shp",
+        driver="ESRI Shapefile",
+        open_options=options,
+        layers=("a",),
+        file=FILE,
     )
     assert (found.driver, found.layers) == ("GPKG", ())
     asked = (tmp_path / "asked").read_text().splitlines()
@@ -304,6 +308,7 @@ def test_a_source_is_described_by_the_drivers_allowed(describing: Program, tmp_p
         "driver": "ESRI Shapefile",
         "open_options": options,
         "types": None,
+        "layers": ["a"],
         "spool": None,
     }
     assert asked[3] == "GPKG,OGR_VRT"

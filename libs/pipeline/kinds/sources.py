@@ -17,6 +17,7 @@ from libs.models.version import Warn
 from libs.pipeline.kinds import shapefiles
 from libs.pipeline.kinds.file_groups import FileGroup, group_parts, missing_parts, stage
 from libs.pipeline.kinds.parts import Part, find_parts, unread_members
+from libs.pipeline.kinds.selection import require_selected
 from libs.pipeline.kinds.text_sources import make_utf_8
 from libs.pipeline.state import Fetched
 from libs.pipeline.stopwatch import MEASURE
@@ -113,7 +114,7 @@ class _Source:
 
 
 def find_layers(bench: Workbench, fetched: Fetched) -> tuple[list[FoundLayer], list[Warn]]:
-    """Return the layers of all files, in the manifest's order, and what a user should know of them.
+    """Return the layers that the manifest selects, in its order, and what a user should know.
 
     Raises `SourceError` naming the file where one cannot be read, has no layer, or lacks a layer
     that the manifest asks for.
@@ -134,9 +135,11 @@ def find_layers(bench: Workbench, fetched: Fetched) -> tuple[list[FoundLayer], l
         by_file[source.group.main.file.path].append(source)
     for of_file in by_file.values():
         warnings += _gdal_warnings(of_file) + _without_layers(of_file)
-        own = [layer for source in of_file for layer in source.layers]
-        chosen = _select(of_file[0].candidate.file, _with_distinct_names(own))
-        layers += [replace(layer, is_only=len(own) == 1) for layer in chosen]
+        own = [layer for source in of_file for layer in source.layers if _is_wanted(layer)]
+        names = [name for source in of_file for name in source.description.names]
+        require_selected(of_file[0].candidate.file, names)
+        chosen = _with_distinct_names(own)
+        layers += [replace(layer, is_only=len(names) == 1) for layer in chosen]
     return layers, warnings
 
 
@@ -272,6 +275,7 @@ def _describe(
         candidate.path,
         driver=candidate.driver,
         open_options=candidate.open_options,
+        layers=candidate.file.layers,
         spool=spool,
         file=candidate.label,
     )
@@ -319,7 +323,7 @@ def _require_crs_member(candidate: Candidate) -> None:
 
 def _without_layers(sources: Sequence[_Source]) -> list[Warn]:
     """Return a warning for each source without a layer; raises where there is none with one."""
-    empty = [source for source in sources if not source.description.layers]
+    empty = [source for source in sources if not source.description.names]
     if len(empty) == len(sources):
         raise SourceError(
             "source.no_layers",
@@ -375,18 +379,9 @@ def _places(layers: Sequence[FoundLayer]) -> list[str]:
     ]
 
 
-def _select(file: ManifestFile, layers: Sequence[FoundLayer]) -> list[FoundLayer]:
-    names = [item.layer.name for item in layers]
-    missing = [name for name in file.layers if name not in names]
-    if missing:
-        raise SourceError(
-            "source.no_such_layer",
-            f"expected layer {', '.join(map(repr, missing))}, found {', '.join(names)}.",
-            remedy="Name one of the layers found in files[].layer, or leave it out for all.",
-            file=file.path,
-            layer=missing[0],
-        )
-    return [item for item in layers if not file.layers or item.layer.name in file.layers]
+def _is_wanted(found: FoundLayer) -> bool:
+    wanted = found.candidate.file.layers
+    return not wanted or found.layer.name in wanted
 
 
 def _gdal_warnings(sources: Sequence[_Source]) -> list[Warn]:

@@ -12,6 +12,7 @@ from libs.models.errors import SourceError
 from libs.models.manifest import ManifestFile
 from libs.models.version import Warn
 from libs.pipeline.kinds.parts import find_parts, unread_members
+from libs.pipeline.kinds.selection import require_selected
 from libs.pipeline.state import Fetched, FetchedFile
 from libs.pipeline.workbench import Workbench
 from libs.spatial_utils.containers.names import is_archive_name
@@ -56,7 +57,9 @@ def find_tables(bench: Workbench, fetched: Fetched) -> tuple[list[FoundTable], l
     for item in fetched.files:
         _require_known_types(item.file)
         readers = _readers(bench, fetched, item, warnings)
-        chosen = _selected(item.file, readers)
+        require_selected(item.file, [reader.order.layer for reader in readers])
+        wanted = item.file.layers
+        chosen = [reader for reader in readers if not wanted or reader.order.layer in wanted]
         surveys = [_surveyed(reader) for reader in chosen]
         warnings += [warning for survey in surveys for warning in survey.warnings]
         filled = [pair for pair in zip(chosen, surveys, strict=True) if pair[1].columns]
@@ -117,20 +120,6 @@ def _archive_pieces(bench: Workbench, item: FetchedFile, warnings: list[Warn]) -
         raise formats.unknown_format(item.file.path, f"an archive with {names or 'no file'}")
     warnings += said + unread_members(left_over)
     return pieces
-
-
-def _selected(file: ManifestFile, readers: list[TableReader]) -> list[TableReader]:
-    names = [reader.order.layer for reader in readers]
-    missing = [name for name in file.layers if name not in names]
-    if missing:
-        raise SourceError(
-            "source.no_such_layer",
-            f"expected table {', '.join(map(repr, missing))}, found {', '.join(names)}.",
-            remedy="Name one of those found in files[].layer, or leave it out for all.",
-            file=file.path,
-            layer=missing[0],
-        )
-    return [r for r in readers if not file.layers or r.order.layer in file.layers]
 
 
 def _surveyed(reader: TableReader) -> Survey:
