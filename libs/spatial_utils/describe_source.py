@@ -92,18 +92,27 @@ def describe_crs(srs):
     }
 
 
-def describe_feature_crs(layer, driver):
-    """Return the names of the CRSs of a layer's features where they differ; only GML has such."""
+def crs_of_features(layer, driver):
+    """Return the distinct CRSs of a layer's features, None for one without; only GML has such.
+
+    GDAL gives a layer none where its features spell one CRS in several ways, and turns coordinates
+    by the axis order that each spelling stands for.
+    """
     if driver != "GML" or layer.GetSpatialRef() is not None:
         return []
-    names = {}
+    spelled = {}
     for feature in layer:
         geometry = feature.GetGeometryRef()
         if geometry is not None:
             srs = geometry.GetSpatialReference()
-            names[srs.GetName() if srs is not None else "none"] = None
+            key = srs and (srs.GetName(), tuple(srs.GetDataAxisToSRSAxisMapping()))
+            spelled.setdefault(key, srs and srs.Clone())
     layer.ResetReading()
-    return list(names) if len(names) > 1 else []
+    distinct = []
+    for srs in spelled.values():
+        if not any(srs is other or (srs and other and srs.IsSame(other)) for other in distinct):
+            distinct.append(srs)
+    return distinct
 
 
 def describe_geometry_type(number):
@@ -121,11 +130,14 @@ def describe_layer(layer, request, size_bytes, spool):
     """Return the facts about a layer; every feature is read."""
     driver, types = request["driver"], request["types"]
     definition = layer.GetLayerDefn()
+    of_features = crs_of_features(layer, driver)
+    only = of_features[0] if len(of_features) == 1 else None
+    names = [srs.GetName() if srs else "none" for srs in of_features]
     geometries = [
         {
             "name": field.GetName(),
-            "crs": describe_crs(field.GetSpatialRef() or layer.GetSpatialRef()),
-            "feature_crs": describe_feature_crs(layer, driver),
+            "crs": describe_crs(field.GetSpatialRef() or layer.GetSpatialRef() or only),
+            "feature_crs": names if len(names) > 1 else [],
         }
         for field in map(definition.GetGeomFieldDefn, range(definition.GetGeomFieldCount()))
     ]

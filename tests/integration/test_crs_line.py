@@ -166,3 +166,21 @@ def test_a_receipt_carries_the_operation(line: Line, name: str) -> None:
     (way,) = json.loads(table.model_dump_json())["transformations"]
     assert (way["source_crs"], way["is_confirmed"]) == ("EPSG:31467", True)
     assert way["accuracy_m"] in {1.0, 3.0}, "with BETA2007, or without"
+
+
+def test_one_crs_spelled_in_two_ways_and_axis_orders_is_one(line: Line, name: str) -> None:
+    spelled = [("urn:ogc:def:crs:EPSG::4326", "50 8"), ("EPSG:4326", "8 50")]
+    members = "".join(
+        f'<gml:featureMember><t:t gml:id="t.{n}"><t:geom><gml:Point srsName="{crs}"><gml:pos>{at}'
+        f"</gml:pos></gml:Point></t:geom></t:t></gml:featureMember>"
+        for n, (crs, at) in enumerate(spelled)
+    )
+    document = (
+        '<c:c xmlns:c="http://c" xmlns:t="http://t" xmlns:gml="http://www.opengis.net/gml">'
+        f"{members}</c:c>"
+    )
+    key = line.user.put(f"uploads/{name}/two.gml", document.encode())
+
+    (table,) = line.run(name, make_manifest(name, [key])).tables
+
+    assert (table.crs, table.rows, table.bbox) == ("EPSG:4326", 2, (8, 50, 8, 50))
