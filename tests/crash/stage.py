@@ -57,6 +57,8 @@ class Stage:
 
     def number_of(self, step: str, occurrence: int) -> int:
         """Return the number of a step in an undisturbed run, counted from 1."""
+        # The first run of a ledger gives it its identity: a step that no later one has.
+        assert self.clients.ledger.identity
         self.drop("probe", "probe")
         probe = self.work()
         worker.start(self.environment, probe).join()
