@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo up down status test check fix bench chaos corpus fuzz
+.PHONY: help bootstrap demo up down status test check fix bench chaos flood corpus fuzz
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
@@ -36,6 +36,9 @@ fix: bootstrap ## correct what the linter and the formatter can
 
 chaos: bootstrap ## kill N times at random under a stream of drops, then audit: make chaos N=200
 	@$(PYTHON) -m tests.chaos --trials $(or $(N),200) --seed $(or $(SEED),1)
+
+flood: bootstrap ## drop N small manifests at once and watch them worked off: make flood N=1000
+	@$(PYTHON) -m tests.chaos --flood $(or $(N),1000) --patience-s 3600
 
 bench: bootstrap ## measure the service beside its rivals: make bench ARGS="--only formats --rows 100000"
 	@$(PYTHON) -m tests.benchmarks $(ARGS)

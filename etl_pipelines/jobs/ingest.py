@@ -95,9 +95,13 @@ def _phase_op(name: str, description: str) -> OpDefinition:
 
     @op(name=name, description=description, required_resource_keys=WORKBENCH)
     def phase_op(context: OpExecutionContext, before: Any) -> Any:
+        from libs.pipeline.steadily import steadily
+
         phase = getattr(import_module(f"libs.pipeline.{name}"), name)
         taken = before.intake
-        return run_phase(context, taken.drop_id, taken.attempt, lambda bench: phase(bench, before))
+        return run_phase(
+            context, taken.drop_id, taken.attempt, lambda bench: steadily(bench, phase, before)
+        )
 
     return phase_op
 

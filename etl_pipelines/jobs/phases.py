@@ -4,7 +4,6 @@ What belongs here: translating between `libs.pipeline` and Dagster, once for all
 What does not: what a phase does (`libs.pipeline`), how they are wired (`ingest`).
 """
 
-import errno
 import resource
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +16,10 @@ from dagster import (
     MetadataValue,
     OpExecutionContext,
 )
+from dagster_postgres.utils import DagsterPostgresException
+from sqlalchemy.exc import OperationalError
 
+from libs.disk_full import disk_full, is_disk_full
 from libs.ledger.ledger import now
 from libs.models.errors import ComputeError, InternalError, SpatialEtlError
 from libs.models.receipt import PhaseRecord
@@ -95,11 +97,13 @@ def answering(context: OpExecutionContext, drop_id: str, attempt: int) -> Iterat
 
 def _named(phase: str, err: Exception) -> SpatialEtlError:
     """Return our error for one that nobody below translated."""
-    if isinstance(err, OSError) and err.errno in {errno.ENOSPC, errno.EDQUOT}:
+    if isinstance(err, OSError) and is_disk_full(err):
+        return disk_full(f"phase {phase}", str(err))
+    if isinstance(err, DagsterPostgresException | OperationalError):
         return ComputeError(
-            "compute.disk_full",
-            f"expected room in the work folder for phase {phase}, found none: {err}.",
-            remedy="Free space below SPATIAL_ETL_WORK_DIR; the drop is tried again.",
+            "compute.dagster_unavailable",
+            f"expected Dagster's database to take note of phase {phase}, found: {err}.",
+            remedy="Check Dagster's PostgreSQL with `spatial-etl doctor`; the drop is tried again.",
         )
     return InternalError(
         "internal.unexpected",

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from dagster import ConfigurableResource
+from dagster import ConfigurableResource, InitResourceContext
 from minio import Minio
+from pydantic import PrivateAttr
 
+from etl_pipelines.resources.patience import patience_of
 from libs.models.config import MinIOSettings
 from libs.pipeline.clients import storage
 from libs.storage.lake import Lake
@@ -15,17 +17,23 @@ from libs.storage.landing import ARCHIVE, LandingZone
 class MinIOResource(ConfigurableResource[Any]):
     """S3 storage: manifests and files in the landing zone, published files in the lake."""
 
+    _patience_s: float = PrivateAttr(default=0)
+
+    def setup_for_execution(self, context: InitResourceContext) -> None:
+        """Be patient with the server inside a run."""
+        self._patience_s = patience_of(context)
+
     def get_client(self) -> Minio:
         """Return a client of the S3 server."""
         return self.get_landing_zone().client
 
     def get_landing_zone(self) -> LandingZone:
         """Return the landing zone."""
-        return storage(MinIOSettings())[0]
+        return storage(MinIOSettings(), patience_s=self._patience_s)[0]
 
     def get_lake(self) -> Lake:
         """Return the lake."""
-        return storage(MinIOSettings())[1]
+        return storage(MinIOSettings(), patience_s=self._patience_s)[1]
 
     def list_manifests(self) -> list[str]:
         """Return the keys of the manifests that wait, oldest first."""

@@ -5,6 +5,7 @@ from typing import Any
 from dagster import ConfigurableResource, InitResourceContext
 from pydantic import PrivateAttr
 
+from etl_pipelines.resources.patience import patience_of
 from libs.ledger.catalog import Catalog
 from libs.ledger.ledger import Ledger
 from libs.ledger.records import DropRecord
@@ -18,6 +19,11 @@ class MongoDBResource(ConfigurableResource[Any]):
     """The source of truth: drops, attempts, dataset versions, lineage."""
 
     _pair: tuple[Ledger, Catalog] | None = PrivateAttr(default=None)
+    _patience_s: float = PrivateAttr(default=0)
+
+    def setup_for_execution(self, context: InitResourceContext) -> None:
+        """Be patient with the server inside a run."""
+        self._patience_s = patience_of(context)
 
     def teardown_after_execution(self, _context: InitResourceContext) -> None:
         """Close the connection at the end of a run or a tick."""
@@ -62,5 +68,5 @@ class MongoDBResource(ConfigurableResource[Any]):
 
     def _connected(self) -> tuple[Ledger, Catalog]:
         if self._pair is None:
-            self._pair = ledger(MongoSettings())
+            self._pair = ledger(MongoSettings(), patience_s=self._patience_s)
         return self._pair

@@ -18,6 +18,7 @@ from psycopg2 import sql
 from libs.compute.geoparquet import arrow_type
 from libs.compute.postgis import ROW_TOO_WIDE, PostGIS, row_too_wide
 from libs.compute.tables import ANY_GEOMETRY, GEOMETRY_COLUMN, TableShape, column_name
+from libs.disk_full import disk_full, is_disk_full
 from libs.models.errors import ComputeError, SourceError
 from libs.models.version import Column
 
@@ -75,21 +76,28 @@ def load_batches(
             cursor.execute(as_new)
             cursor.adbc_ingest(order.table, reader, mode="append", db_schema_name=schema)
             connection.commit()
-    except adbc.OperationalError as err:
-        if ROW_TOO_WIDE in str(err):
-            raise row_too_wide(order.file, order.layer) from err
-        raise ComputeError(
-            "compute.unavailable",
-            "expected PostGIS to take a table, found that the connection was lost.",
-            remedy="Check PostGIS with `spatial-etl doctor`; the drop is tried again.",
-        ) from err
     except adbc.Error as err:
-        raise _refused(order, str(err)) from err
+        raise _named(order, err) from err
 
 
 def _as_copied(column: Column) -> Column:
     """Return a uuid column as the text that Arrow holds; the transform makes it a uuid again."""
     return column.model_copy(update={"type": "text"}) if column.type == "uuid" else column
+
+
+def _named(order: LoadOrder, err: adbc.Error) -> ComputeError | SourceError:
+    said = str(err)
+    if is_disk_full(said):
+        return disk_full("PostGIS", said)
+    if not isinstance(err, adbc.OperationalError):
+        return _refused(order, said)
+    if ROW_TOO_WIDE in said:
+        return row_too_wide(order.file, order.layer)
+    return ComputeError(
+        "compute.unavailable",
+        "expected PostGIS to take a table, found that the connection was lost.",
+        remedy="Check PostGIS with `spatial-etl doctor`; the drop is tried again.",
+    )
 
 
 def _refused(order: LoadOrder, text: str) -> SourceError:

@@ -16,6 +16,7 @@ from psycopg2 import sql
 from sqlalchemy import URL, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from libs.disk_full import disk_full, is_disk_full
 from libs.models.config import PostGISSettings
 from libs.models.errors import ComputeError, SourceError
 from libs.models.fidelity import Bbox
@@ -23,6 +24,7 @@ from libs.spatial_utils.schema_mapper import PREFIX, RunIdSchemaMapping
 
 SESSION_SETTINGS = "-c timezone=UTC -c synchronize_seqscans=off -c client_min_messages=warning"
 ROW_TOO_WIDE = "row is too big"
+DISK_FULL = "53100"
 LOST_SERVER_STATES = ("08", "57", "53", "58")
 
 
@@ -47,6 +49,7 @@ class PostGIS:
             ),
             pool_pre_ping=True,
             pool_size=2,
+            max_overflow=2,
             connect_args={
                 "connect_timeout": 10,
                 "options": SESSION_SETTINGS,
@@ -95,15 +98,27 @@ class PostGIS:
         `mark` is kept as the schema's comment, so that whoever finds it knows whose it was.
         """
         schema = RunIdSchemaMapping.from_run_id(run_id).schema_name
+        self.create_schema(schema, mark)
+        try:
+            yield schema
+        finally:
+            self.drop_schema(schema)
+
+    def create_schema(self, schema: str, mark: str) -> None:
+        """Create a run's schema, `mark` being its comment."""
         self.run(
             sql.SQL("CREATE SCHEMA {0}; COMMENT ON SCHEMA {0} IS {1}").format(
                 sql.Identifier(schema), sql.Literal(mark)
             )
         )
-        try:
-            yield schema
-        finally:
-            self.drop_schema(schema)
+
+    def own_session(self) -> Any:
+        """Return a psycopg2 connection of the caller's own, outside the pool and in autocommit."""
+        connection = self._raw_connection()
+        connection.detach()
+        session: Any = connection.dbapi_connection
+        session.autocommit = True
+        return session
 
     def drop_schema(self, schema: str) -> None:
         """Drop a run's schema and all it holds; raises `TerminalError` for any other schema."""
@@ -139,7 +154,7 @@ class PostGIS:
 
     def render(self, statement: sql.Composable) -> str:
         """Return a statement as text, quoted as this server wants it."""
-        with closing(self.engine.raw_connection()) as connection:
+        with closing(self._raw_connection()) as connection:
             cursor: Any = connection.cursor()
             return statement.as_string(cursor)
 
@@ -163,6 +178,12 @@ class PostGIS:
         )
         return (box[0], box[1], box[2], box[3]) if box else None
 
+    def _raw_connection(self) -> Any:
+        try:
+            return self.engine.raw_connection()
+        except psycopg2.Error as err:
+            raise named_error(err) from err
+
     def _execute(self, cursor: Any, statement: str | sql.Composable) -> None:
 
         try:
@@ -182,6 +203,8 @@ def named_error(err: BaseException) -> ComputeError | SourceError:
     """Return our error for psycopg2's: the server's fault or the data's."""
     state = getattr(err, "pgcode", None)
     said = str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
+    if state == DISK_FULL or is_disk_full(said):
+        return disk_full("PostGIS", said)
     if state is None or state.startswith(LOST_SERVER_STATES):
         return ComputeError(
             "compute.unavailable",

@@ -13,14 +13,17 @@ from pymongo.errors import DuplicateKeyError
 from libs.ledger.connection import Document, translated
 from libs.models.errors import NotFoundError
 from libs.models.version import Version
+from libs.patience import patient
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """Versions in the ledger's database."""
+    """Versions in the ledger's database; each query waits out outages of `patience_s` seconds."""
 
     database: Database[Document]
+    patience_s: float = 0
 
+    @patient
     def publish(self, version: Version) -> Version | None:
         """Insert a version: the commit point.
 
@@ -34,6 +37,7 @@ class Catalog:
             return self.version_of_drop(version.manifest_id)
         return version
 
+    @patient
     def record_lineage(self, version: Version) -> None:
         """Write an edge from each input to the version; safe to repeat."""
         for item in version.inputs:
@@ -65,6 +69,7 @@ class Catalog:
         """Return the version that a run published."""
         return self._one({"run_id": run_id})
 
+    @patient
     def published_keys(self) -> set[str]:
         """Return the lake's keys that versions name."""
         with translated("list published files"):
@@ -108,6 +113,7 @@ class Catalog:
             )
         return found
 
+    @patient
     def versions(self, dataset_id: str) -> list[Version]:
         """Return all versions of a dataset, oldest first."""
         with translated("list versions"):
@@ -120,6 +126,7 @@ class Catalog:
             ids = self.database.assets.distinct("dataset_id")
         return [self.get(dataset_id) for dataset_id in sorted(ids)]
 
+    @patient
     def _one(self, query: Document) -> Version | None:
         with translated("read a version"):
             document = self.database.assets.find_one(

@@ -11,13 +11,14 @@ from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel, MongoClient
 from pymongo.database import Database
-from pymongo.errors import DuplicateKeyError, PyMongoError
+from pymongo.errors import ConnectionFailure, DuplicateKeyError, PyMongoError
 
 from libs.models.config import MongoSettings
 from libs.models.errors import LedgerError
 
 Document = dict[str, Any]
 MAX_MESSAGE = 200
+CONNECTIONS = 8
 _CREDENTIALS = re.compile(r"//[^/@]*@")
 
 INDEXES: dict[str, list[IndexModel]] = {
@@ -57,6 +58,7 @@ def connect(settings: MongoSettings, *, timeout_ms: int = 10_000) -> Database[Do
             serverSelectionTimeoutMS=timeout_ms,
             connectTimeoutMS=timeout_ms,
             socketTimeoutMS=60_000,
+            maxPoolSize=CONNECTIONS,
             journal=True,
         )
         return client[settings.database]
@@ -78,7 +80,7 @@ def translated(action: str) -> Iterator[None]:
         raise
     except PyMongoError as err:
         raise LedgerError(
-            "ledger.unavailable",
+            "ledger.unavailable" if isinstance(err, ConnectionFailure) else "ledger.refused",
             f"expected the ledger to {action}, found {type(err).__name__}: "
             f"{_CREDENTIALS.sub('//', str(err))[:MAX_MESSAGE]}.",
             remedy="Check the MongoDB server and its credentials with `spatial-etl doctor`.",

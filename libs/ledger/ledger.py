@@ -6,6 +6,7 @@ What does not: versions and lineage (`libs.ledger.catalog`).
 """
 
 import uuid
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from libs.ledger.records import AttemptRecord, Delivery, DropRecord
 from libs.models.errors import Reason, SupersededError
 from libs.models.owner import Owner
 from libs.models.receipt import ACTIVE_STATUSES, PhaseRecord, Receipt
+from libs.patience import patient
 
 WORKING = ("running", "publishing")
 
@@ -33,11 +35,13 @@ def now() -> datetime:
 
 @dataclass(frozen=True)
 class Ledger:
-    """Drops in the ledger's database."""
+    """Drops in the ledger's database; each query waits out outages of `patience_s` seconds."""
 
     database: Database[Document]
+    patience_s: float = 0
 
     @cached_property
+    @patient
     def identity(self) -> str:
         """The name of this ledger that no other has: made once, kept in the ledger itself.
 
@@ -54,12 +58,14 @@ class Ledger:
         assert found is not None  # noqa: S101 - it was there, or was made, and is never removed
         return str(found["ledger"])
 
+    @patient
     def server_time(self) -> datetime:
         """Return the time by the server's clock, the only one that leases go by."""
         with translated("tell the time"):
             moment: datetime = self.database.command("hello")["localTime"]
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
+    @patient
     def insert(self, drop: DropRecord) -> bool:
         """Insert a drop; False where the ledger knows it already."""
         try:
@@ -69,11 +75,13 @@ class Ledger:
             return False
         return True
 
+    @patient
     def get(self, drop_id: str) -> DropRecord | None:
         """Return a drop; None where it is not known."""
         with translated("read a drop"):
             return _record(self.database.manifests.find_one({"_id": drop_id}))
 
+    @patient
     def find(
         self, query: Document | None = None, *, limit: int = 0, newest_first: bool = False
     ) -> list[DropRecord]:
@@ -86,10 +94,18 @@ class Ledger:
                 for document in found.sort([("received_at", order), ("_id", order)]).limit(limit)
             ]
 
+    def in_order(self, status: str) -> Iterator[DropRecord]:
+        """Yield the drops in a status one after another, in order of arrival."""
+        with translated("list drops"):
+            found = self.database.manifests.find({"status": status})
+            for document in found.sort([("received_at", ASCENDING), ("_id", ASCENDING)]):
+                yield DropRecord.model_validate(document)
+
     def with_status(self, *statuses: str, limit: int = 0) -> list[DropRecord]:
         """Return the drops in these statuses, in order of arrival."""
         return self.find({"status": {"$in": list(statuses)}}, limit=limit)
 
+    @patient
     def find_by_run(self, run_id: str) -> DropRecord | None:
         """Return the drop that run `run_id` worked on; None where it never began an attempt."""
         with translated("find the drop of a run"):
@@ -101,11 +117,19 @@ class Ledger:
         An answer stands in the ledger before its manifest has moved away: until it has, the
         manifest is no new one.
         """
-        query: Document = {"status": {"$ne": "waiting"}, "is_settled": False}
+        return self._deliveries({"status": {"$ne": "waiting"}, "is_settled": False})
+
+    def waiting_deliveries(self) -> set[tuple[str, str]]:
+        """Return (key, etag) of the manifests whose files are not all there yet."""
+        return self._deliveries({"status": "waiting"})
+
+    @patient
+    def _deliveries(self, query: Document) -> set[tuple[str, str]]:
         with translated("list claimed manifests"):
             found = self.database.manifests.find(query, {"delivery": 1})
             return {(doc["delivery"]["key"], doc["delivery"]["etag"]) for doc in found}
 
+    @patient
     def forget_waiting(self, delivery: Delivery, *, except_id: str | None = None) -> None:
         """Delete the waiting drops of a manifest object whose files have come or changed."""
         query: Document = {
@@ -118,6 +142,7 @@ class Ledger:
         with translated("forget a waiting drop"):
             self.database.manifests.delete_many(query)
 
+    @patient
     def is_delivered_otherwise(self, drop: DropRecord) -> bool:
         """Return whether the manifest object of a waiting drop brought a drop that went on."""
         query = {
@@ -155,10 +180,16 @@ class Ledger:
         attempt = AttemptRecord(number=number, requested_at=now(), run_id=run_id)
         moved = self._move(
             {"_id": drop.id, "status": "received", "attempt": drop.attempt},
-            {"status": "queued", "attempt": number},
+            {"status": "queued", "attempt": number, "held": None},
             push={"attempts": attempt.model_dump()},
         )
         return number if moved else None
+
+    def hold(self, drop: DropRecord, reason: Reason) -> None:
+        """Record why a received drop gets no attempt yet, where that is news."""
+        if drop.held is None or drop.held.code != reason.code:
+            query = {"_id": drop.id, "status": "received", "attempt": drop.attempt}
+            self._move(query, {"held": reason.model_dump()})
 
     def begin_attempt(
         self, drop_id: str, attempt: int, run_id: str, *, owner: Owner, lease_s: float
@@ -166,30 +197,42 @@ class Ledger:
         """Let run `run_id` work on a drop; raises `SupersededError` where it may not."""
         started = now()
         slot = f"attempts.{attempt - 1}"
+        values = {
+            "status": "running",
+            "updated_at": started,
+            f"{slot}.run_id": run_id,
+            f"{slot}.started_at": started,
+            f"{slot}.owner": owner.model_dump(),
+            f"{slot}.lease_expires_at": self._lease_end(lease_s),
+        }
+        drop = self._begin(drop_id, attempt, values)
+        if drop is None:
+            # It may have begun although the answer was lost on its way.
+            drop = self.get(drop_id)
+            begun = drop.current if drop and drop.status == "running" else None
+            if drop is None or begun is None or (begun.number, begun.run_id) != (attempt, run_id):
+                raise self._superseded(drop_id, attempt)
+        self._record_run(drop, run_id, started)
+        return drop
+
+    @patient
+    def _begin(self, drop_id: str, attempt: int, values: Document) -> DropRecord | None:
         with translated("begin an attempt"):
             document = self.database.manifests.find_one_and_update(
                 {"_id": drop_id, "status": "queued", "attempt": attempt},
-                {
-                    "$set": {
-                        "status": "running",
-                        "updated_at": started,
-                        f"{slot}.run_id": run_id,
-                        f"{slot}.started_at": started,
-                        f"{slot}.owner": owner.model_dump(),
-                        f"{slot}.lease_expires_at": self._lease_end(lease_s),
-                    }
-                },
+                {"$set": values},
                 return_document=ReturnDocument.AFTER,
             )
-        drop = _record(document)
-        if drop is None:
-            raise self._superseded(drop_id, attempt)
+        return _record(document)
+
+    @patient
+    def _record_run(self, drop: DropRecord, run_id: str, started: datetime) -> None:
         with translated("record a run"):
             self.database.runs.replace_one(
                 {"_id": run_id},
                 {
-                    "drop_id": drop_id,
-                    "attempt": attempt,
+                    "drop_id": drop.id,
+                    "attempt": drop.attempt,
                     "batch_id": drop.batch_id,
                     "dataset_id": drop.dataset_id,
                     "status": "running",
@@ -198,7 +241,6 @@ class Ledger:
                 },
                 upsert=True,
             )
-        return drop
 
     def renew_lease(self, drop_id: str, attempt: int, lease_s: float) -> None:
         """Hold the drop for `lease_s` more seconds; raises `SupersededError` where it is lost.
@@ -235,12 +277,16 @@ class Ledger:
             values |= _attempt_end(attempt, receipt.reason)
         moved = self._move(query, values)
         if moved:
-            with translated("record the end of a drop's runs"):
-                self.database.runs.update_many(
-                    {"drop_id": receipt.drop_id, "status": "running"},
-                    {"$set": {"status": receipt.status, "ended_at": now()}},
-                )
+            self._end_runs(receipt)
         return moved
+
+    @patient
+    def _end_runs(self, receipt: Receipt) -> None:
+        with translated("record the end of a drop's runs"):
+            self.database.runs.update_many(
+                {"drop_id": receipt.drop_id, "status": "running"},
+                {"$set": {"status": receipt.status, "ended_at": now()}},
+            )
 
     def release(self, drop: DropRecord, reason: Reason, *, run_id: str | None = None) -> bool:
         """End an attempt for a transient reason, so that the drop waits for the next one."""
@@ -267,12 +313,14 @@ class Ledger:
         """Return the answered drops whose manifest object was not moved yet."""
         return self.find({"status": {"$nin": list(ACTIVE_STATUSES)}, "is_settled": False})
 
+    @patient
     def unfinished_runs(self) -> dict[str, str]:
         """Return run id -> drop id of the runs that have no recorded end."""
         with translated("list unfinished runs"):
             found = self.database.runs.find({"status": "running"}, {"drop_id": 1})
             return {document["_id"]: document["drop_id"] for document in found}
 
+    @patient
     def end_run(self, run_id: str, status: str) -> None:
         """Record how a run ended, for those who look at runs; the first to say so is believed.
 
@@ -287,6 +335,7 @@ class Ledger:
     def _lease_end(self, lease_s: float) -> datetime:
         return self.server_time() + timedelta(seconds=lease_s)
 
+    @patient
     def _move(
         self, query: Document, values: Document, *, push: dict[str, Any] | None = None
     ) -> bool:

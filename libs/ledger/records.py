@@ -68,6 +68,7 @@ class DropRecord(_Record):
     attempt: int = 0
     attempt_limit: int = 0
     attempts: tuple[AttemptRecord, ...] = ()
+    held: Reason | None = Field(default=None, description="why a received drop has no run yet")
     recipe: str = ""
     reason: Reason | None = None
     version: int | None = None

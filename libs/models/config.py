@@ -111,6 +111,22 @@ class ServiceSettings(BaseSettings):
     max_queued: int = Field(
         default=25, ge=1, description="runs that may wait in Dagster's queue at once"
     )
+    large_drop_bytes: int = Field(
+        default=256 * MIB,
+        gt=0,
+        description="size of a drop's files from which it is large: one place to run is left free "
+        "of large drops",
+    )
+    disk_factor: float = Field(
+        default=8,
+        ge=0,
+        description="bytes of disk a run is taken to need for each byte of its files, in the work "
+        "folder and in PostGIS each",
+    )
+    compute_dir: str = Field(
+        default="",
+        description="data folder of PostGIS where it is on this machine; empty where it is not",
+    )
     retry_backoff_s: float = Field(
         default=15,
         ge=0,
@@ -121,6 +137,11 @@ class ServiceSettings(BaseSettings):
         gt=0,
         description="seconds after its last sign of life that an attempt is given up",
     )
+    outage_patience_s: float = Field(
+        default=90,
+        ge=0,
+        description="seconds a run waits for a server that does not answer before it gives up",
+    )
     reap_after_s: float = Field(
         default=3600,
         ge=0,
@@ -129,3 +150,8 @@ class ServiceSettings(BaseSettings):
     sensor_interval_s: int = Field(
         default=5, ge=1, description="least seconds between two looks at the landing zone"
     )
+
+    @property
+    def large_runs(self) -> int:
+        """How many large drops may be in hand at once."""
+        return max(self.max_concurrent_runs - 1, 1)

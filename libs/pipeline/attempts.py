@@ -14,6 +14,7 @@ from libs.ledger.records import AttemptRecord, DropRecord
 from libs.models.errors import Reason, SupersededError
 from libs.models.receipt import FINAL_STATUSES
 from libs.models.version import Version
+from libs.pipeline.admission import Gate
 from libs.pipeline.answer import answer, answer_published, receipt_of
 from libs.pipeline.recipe import RECIPE_VERSION
 from libs.pipeline.workbench import Clients
@@ -66,15 +67,24 @@ def reconcile(clients: Clients, find_run: FindRun) -> Reconciled:
 
 
 def open_attempts(clients: Clients) -> list[RunOrder]:
-    """Open the attempts that are due, in order of arrival, as far as the queue has room."""
-    room = clients.settings.max_queued - len(clients.ledger.with_status("queued"))
-    orders = []
-    oldest = clients.ledger.with_status("received", limit=clients.settings.max_queued * 10)
-    due = [drop for drop in oldest if _is_due(clients, drop)]
-    for drop in due[: max(room, 0)]:
+    """Open the attempts that are due, in order of arrival, as far as the gate lets them."""
+    gate = Gate(clients.settings, clients.ledger.with_status(*IN_HAND))
+    orders: list[RunOrder] = []
+    if gate.is_closed:
+        return orders
+    for drop in clients.ledger.in_order("received"):
+        if not _is_due(clients, drop):
+            continue
+        reason = gate.reason_to_wait(drop)
+        if reason is not None:
+            clients.ledger.hold(drop, reason)
+            continue
         number = clients.ledger.open_attempt(drop)
         if number is not None:
+            gate.admit(drop)
             orders.append(_order(drop.model_copy(update={"attempt": number})))
+            if gate.is_closed:
+                break
     return orders
 
 

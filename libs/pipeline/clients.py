@@ -9,6 +9,7 @@ from libs.ledger import connection
 from libs.ledger.catalog import Catalog
 from libs.ledger.ledger import Ledger
 from libs.models.config import MinIOSettings, MongoSettings, ServiceSettings
+from libs.patience import wait_out
 from libs.spatial_utils.child import Limits
 from libs.spatial_utils.ogr import Gdal
 from libs.storage import client as s3
@@ -16,17 +17,17 @@ from libs.storage.lake import Lake
 from libs.storage.landing import LandingZone
 
 
-def storage(settings: MinIOSettings) -> tuple[LandingZone, Lake]:
-    """Return both buckets through one client."""
-    client = s3.connect(settings)
+def storage(settings: MinIOSettings, *, patience_s: float = 0) -> tuple[LandingZone, Lake]:
+    """Return both buckets through one client, which waits out outages of `patience_s` seconds."""
+    client = s3.connect(settings, patience_s=patience_s)
     return LandingZone(client, settings.landing_bucket), Lake(client, settings.lake_bucket)
 
 
-def ledger(settings: MongoSettings) -> tuple[Ledger, Catalog]:
-    """Return the ledger, its indexes ensured."""
+def ledger(settings: MongoSettings, *, patience_s: float = 0) -> tuple[Ledger, Catalog]:
+    """Return the ledger, its indexes ensured; it waits out outages of `patience_s` seconds."""
     database = connection.connect(settings)
-    connection.ensure_indexes(database)
-    return Ledger(database), Catalog(database)
+    wait_out(lambda: connection.ensure_indexes(database), patience_s)
+    return Ledger(database, patience_s), Catalog(database, patience_s)
 
 
 def gdal(settings: ServiceSettings, *, bin_dir: Path | None = None) -> Gdal:

@@ -10,6 +10,7 @@ orders it gets).
 
 import hashlib
 import logging
+import random
 from datetime import timedelta
 from typing import Any
 
@@ -25,6 +26,7 @@ from libs.models.manifest import (
 )
 from libs.models.receipt import Receipt
 from libs.models.version import dataset_path
+from libs.pipeline.admission import never_fits
 from libs.pipeline.answer import answer, receipt_of, settle
 from libs.pipeline.attempts import FindRun, Reconciled, open_attempts, reconcile
 from libs.pipeline.recipe import RECIPE_VERSION
@@ -32,6 +34,8 @@ from libs.pipeline.workbench import Clients
 from libs.storage.client import ObjectInfo
 
 logger = logging.getLogger(__name__)
+
+RECEIVED_PER_LOOK = 100
 
 
 def look(clients: Clients, find_run: FindRun) -> Reconciled:
@@ -44,13 +48,29 @@ def look(clients: Clients, find_run: FindRun) -> Reconciled:
             settle(clients, Receipt.model_validate(drop.receipt), drop.delivery)
     items = clients.landing.list_manifests()
     _withdraw(clients, {(item.key, item.etag) for item in items})
-    claimed = clients.ledger.claimed_deliveries()
-    for item in items:
-        if (item.key, item.etag) not in claimed:
-            _receive_or_refuse(clients, item)
+    for item in _to_receive(clients, items):
+        _receive_or_refuse(clients, item)
     reconciled = reconcile(clients, find_run)
     opened = tuple(open_attempts(clients))
     return Reconciled(reconciled.orders + opened, reconciled.published)
+
+
+def _to_receive(clients: Clients, items: list[ObjectInfo]) -> list[ObjectInfo]:
+    """Return the manifests to receive at this look: so many that runs need not wait for the rest.
+
+    New ones go in order of arrival. Of those that wait for their files any may be looked at: none
+    keeps another from its turn.
+    """
+    claimed = clients.ledger.claimed_deliveries()
+    waiting = clients.ledger.waiting_deliveries()
+    new: list[ObjectInfo] = []
+    again: list[ObjectInfo] = []
+    for item in items:
+        delivery = (item.key, item.etag)
+        if delivery not in claimed:
+            (again if delivery in waiting else new).append(item)
+    sampled = random.sample(again, min(len(again), RECEIVED_PER_LOOK))
+    return new[:RECEIVED_PER_LOOK] + sampled
 
 
 def _receive_or_refuse(clients: Clients, item: ObjectInfo) -> None:
@@ -144,6 +164,8 @@ def _receive_valid(
             file=too_large.path,
         )
         _insert_refused(clients, drop, reason)
+    elif too_large_for_disk := never_fits(drop, clients.settings):
+        _insert_refused(clients, drop, too_large_for_disk)
     elif clients.ledger.insert(drop):
         logger.info("claimed %s as drop %s", delivery.key, drop.id[:12])
     else:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from libs.compute.postgis import PostGIS
+from libs.compute.scratch import Scratch
 from libs.ledger.catalog import Catalog
 from libs.ledger.ledger import Ledger
 from libs.models.config import ServiceSettings
@@ -43,14 +44,26 @@ class Workbench:
     clients: Clients
     run_id: str
     folder: Path
-    schema: str
+    scratch: Scratch
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
+
+    @property
+    def schema(self) -> str:
+        """The name of the ephemeral schema."""
+        return self.scratch.schema
 
     def subfolder(self, name: str) -> Path:
         """Return a folder inside the run's own, made where it is missing."""
         path = self.folder / name
         path.mkdir(parents=True, exist_ok=True)
         return path
+
+    def start_over(self) -> None:
+        """Empty the folder and make the schema anew."""
+        for path in self.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+        self.scratch.make()
 
 
 @contextmanager
@@ -74,5 +87,8 @@ def open_workbench(
         folder.mkdir(parents=True, mode=0o700)
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         (folder / MARK_FILE).write_text(mark)
-        schema = stack.enter_context(clients.postgis.ephemeral_schema(run_id, mark=mark))
-        yield Workbench(clients, run_id, folder, schema)
+        patience_s = clients.settings.outage_patience_s
+        scratch = Scratch(clients.postgis, run_id, mark=mark, patience_s=patience_s)
+        stack.callback(scratch.drop)
+        scratch.make()
+        yield Workbench(clients, run_id, folder, scratch)

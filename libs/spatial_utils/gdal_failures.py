@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from libs.disk_full import disk_full, is_disk_full
 from libs.models.errors import ComputeError, CrsError, SourceError
 from libs.spatial_utils.child import ChildEnd, Limits
 from libs.spatial_utils.layers import Problem
@@ -51,6 +52,8 @@ class Failure:
         is_lost = code == -signal.SIGKILL or _LOST_SERVER.search(self.stderr)
         if is_lost and not self.end.timed_out:
             return self._lost()
+        if is_disk_full(self.stderr):
+            return disk_full(self._name, self._said)
         over_limit = self._over_limit()
         if over_limit:
             return over_limit
@@ -168,6 +171,8 @@ def require_readable(
             remedy="Correct the CRS that the file names, or take it out and declare files[].crs.",
             file=file,
         )
+    if is_disk_full(said):
+        raise disk_full("reading the file", said)
     if is_out_of_memory(said):
         raise too_much_memory("reading the file", limits, said, file)
     if _NO_NETWORK.search(said):

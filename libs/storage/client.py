@@ -5,6 +5,7 @@ What does not: what a key means (`libs.storage.landing`, `libs.storage.lake`).
 """
 
 import hashlib
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,11 +15,40 @@ from pathlib import Path
 import urllib3
 from minio import Minio
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from libs.models.config import MinIOSettings
 from libs.models.errors import StorageError
 
 CHUNK_BYTES = 1024 * 1024
+BACKOFF_FACTOR_S, LONGEST_BACKOFF_S = 0.2, 2.0
+QUICK_RETRIES = 3
+MAX_BROKEN_STREAMS = 10
+NO_ANSWER = (500, 502, 503, 504)
+_CHECK = "Check the S3 server and its credentials with `spatial-etl doctor`."
+_DENIED = (
+    "denied",
+    "Allow the service's key to read and write there, and check that the bucket is not read-only.",
+)
+_FULL = ("full", "Free space on the S3 server; the drop is tried again.")
+_FAILED = (
+    "failed",
+    "See the S3 server's log: a full disk is the usual cause of an error of its own. The drop is "
+    "tried again.",
+)
+_ANSWERS = {
+    "AccessDenied": _DENIED,
+    "AllAccessDisabled": _DENIED,
+    "MethodNotAllowed": _DENIED,
+    "InvalidAccessKeyId": _DENIED,
+    "SignatureDoesNotMatch": _DENIED,
+    "XMinioStorageFull": _FULL,
+    "InsufficientStorage": _FULL,
+    "QuotaExceeded": _FULL,
+    "InternalError": _FAILED,
+    "ServiceUnavailable": ("unavailable", _CHECK),
+    "SlowDown": ("unavailable", _CHECK),
+}
 MISSING_CODES = frozenset({"NoSuchKey", "NoSuchObject", "NotFound", "ResourceNotFound"})
 
 
@@ -32,12 +62,22 @@ class ObjectInfo:
     last_modified: datetime | None
 
 
-def connect(settings: MinIOSettings) -> Minio:
-    """Return a client; nothing is sent until it is used."""
+def connect(settings: MinIOSettings, *, patience_s: float = 0) -> Minio:
+    """Return a client; nothing is sent until it is used.
+
+    A request is made again for some `patience_s` seconds while the server does not answer it.
+    """
     pool = urllib3.PoolManager(
         timeout=urllib3.Timeout(connect=5, read=60),
         maxsize=8,
-        retries=urllib3.Retry(total=3, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
+        retries=urllib3.Retry(
+            total=QUICK_RETRIES + math.ceil(patience_s / LONGEST_BACKOFF_S),
+            backoff_factor=BACKOFF_FACTOR_S,
+            backoff_max=LONGEST_BACKOFF_S,
+            status_forcelist=NO_ANSWER,
+            # The last answer says more than that there were many.
+            raise_on_status=False,
+        ),
     )
     return Minio(
         settings.endpoint,
@@ -57,11 +97,17 @@ def translated(action: str) -> Iterator[None]:
     except (MinioException, urllib3.exceptions.HTTPError, OSError) as err:
         if isinstance(err, OSError) and err.filename is not None:
             raise
-        raise StorageError(
-            "storage.unavailable",
-            f"expected the S3 server to {action}, found: {_describe(err)}.",
-            remedy="Check the S3 server and its credentials with `spatial-etl doctor`.",
-        ) from err
+        raise _named(action, err) from err
+
+
+def _named(action: str, err: Exception) -> StorageError:
+    code = err.code if isinstance(err, S3Error) else None
+    name, remedy = _ANSWERS.get(code, ("refused", _CHECK)) if code else ("unavailable", _CHECK)
+    return StorageError(
+        f"storage.{name}",
+        f"expected the S3 server to {action}, found: {_describe(err)}.",
+        remedy=remedy,
+    )
 
 
 def _describe(err: Exception) -> str:
@@ -105,15 +151,28 @@ def sha256_of_object(client: Minio, bucket: str, key: str) -> str:
 
 
 def stream(client: Minio, bucket: str, key: str, *, etag: str | None = None) -> Iterator[bytes]:
-    """Yield an object's bytes; with `etag`, only while the object still is that one."""
-    headers: dict[str, str | list[str] | tuple[str]] = {"If-Match": etag} if etag else {}
+    """Yield an object's bytes; with `etag`, only while the object still is that one.
+
+    Where the connection breaks on the way, it goes on behind the last byte that came.
+    """
+    done_bytes = 0
     with translated(f"read s3://{bucket}/{key}"):
-        response = client.get_object(bucket, key, request_headers=headers)
-        try:
-            yield from response.stream(CHUNK_BYTES)
-        finally:
-            response.close()
-            response.release_conn()
+        for number in range(MAX_BROKEN_STREAMS):
+            headers: dict[str, str | list[str] | tuple[str]] = {"If-Match": etag} if etag else {}
+            response = client.get_object(bucket, key, offset=done_bytes, request_headers=headers)
+            etag = etag or response.headers.get("ETag", "").strip('"')
+            try:
+                for chunk in response.stream(CHUNK_BYTES):
+                    done_bytes += len(chunk)
+                    yield chunk
+            except (ProtocolError, ReadTimeoutError):
+                if number == MAX_BROKEN_STREAMS - 1:
+                    raise
+            else:
+                return
+            finally:
+                response.close()
+                response.release_conn()
 
 
 def download(

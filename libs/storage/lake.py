@@ -5,6 +5,7 @@ What does not: which files belong to a version (the ledger's version document sa
 """
 
 import hashlib
+import logging
 import re
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,8 +16,12 @@ from minio.commonconfig import ComposeSource
 from minio.error import S3Error
 
 from libs.models.errors import FidelityError, StorageError
+from libs.patience import is_outage
 from libs.storage import client as s3
 
+logger = logging.getLogger(__name__)
+
+BROKEN_UPLOADS = 2
 _RUN_KEY = re.compile(r".+/v[0-9]+-(?P<run_id>[0-9a-z]+(?:-[0-9a-z]+)*)/[^/]+")
 
 
@@ -56,9 +61,19 @@ class Lake:
         """Upload `path` to the new `key`, read it back, and return the sha256 hex of both.
 
         Raises `FidelityError` where the key is taken by other bytes, `StorageError` where
-        what was read back differs.
+        what was read back differs. An upload in parts that an outage broke is begun anew.
         """
         expected = sha256_of_file(path)
+        for _ in range(BROKEN_UPLOADS):
+            try:
+                return self._upload(path, key, expected)
+            except StorageError as err:
+                if not is_outage(err):
+                    raise
+                logger.warning("the upload of %s broke: %s", key, err)
+        return self._upload(path, key, expected)
+
+    def _upload(self, path: Path, key: str, expected: str) -> str:
         if s3.stat(self.client, self.bucket, key) is None:
             with s3.translated(f"write s3://{self.bucket}/{key}"):
                 self.client.fput_object(self.bucket, key, str(path))

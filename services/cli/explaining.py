@@ -121,7 +121,9 @@ def _waits_for_place(drop: DropRecord, around: Surroundings) -> list[str]:
             f"attempt {last.number + 1} of {drop.attempt_limit}, as attempt {last.number} ended "
             f"with {last.reason.code}"
         )
-    if len(around.queued) >= around.max_queued:
+    if drop.held is not None:
+        lines.append(f"{drop.held.code}: {drop.held.message} {drop.held.remedy}")
+    elif len(around.queued) >= around.max_queued:
         lines.append(
             f"a place in the queue: {len(around.queued)} drops are queued, "
             f"{around.max_queued} may be (SPATIAL_ETL_MAX_QUEUED)"

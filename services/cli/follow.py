@@ -190,6 +190,8 @@ def _status_text(drop: DropRecord) -> str:
                 f"attempt {attempt.number} of {drop.attempt_limit} ended: {attempt.reason.code}: "
                 f"{attempt.reason.message} It is tried again."
             )
+        case "received" if drop.held is not None:
+            return f"held     {drop.held.code}: {drop.held.message}"
         case "received":
             return f"received as drop {drop.id[:SHORT_HASH]}"
         case "running" if attempt is not None and attempt.run_id:

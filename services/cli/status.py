@@ -73,6 +73,7 @@ def summary(drop: DropRecord) -> dict[str, Any]:
         "received_at": drop.received_at.isoformat(),
         "updated_at": drop.updated_at.isoformat(),
         "missing": list(drop.missing) if drop.status == "waiting" else [],
+        "held": drop.held.model_dump() if drop.held else None,
         "reason": drop.reason.model_dump() if drop.reason else None,
     }
 
@@ -108,6 +109,8 @@ def _note(drop: DropRecord) -> str:
         return f"for {', '.join(names)}{more}"
     if drop.reason is not None:
         return drop.reason.code
+    if drop.held is not None:
+        return drop.held.code
     if drop.is_active and drop.current is not None and drop.current.phases:
         return f"attempt {drop.attempt}, {drop.current.phases[-1].name}"
     return f"attempt {drop.attempt}" if drop.attempt > 1 else ""

@@ -1,1 +1,1 @@
-"""Configuration of Dagster's processes, and the one class of ours they load: `launcher`."""
+"""Configuration of Dagster's processes, and the classes of ours they load."""

@@ -105,6 +105,7 @@ def make_plan(
     defaults = {
         "SPATIAL_ETL_MAX_CONCURRENT_RUNS": str(max(2, os.cpu_count() or 2)),
         "SPATIAL_ETL_WORK_DIR": str(layout.work_dir),
+        "SPATIAL_ETL_COMPUTE_DIR": "" if "postgis" in given else str(layout.postgres_root()),
     }
     settings = dict(ours)
     for name, default in {**_model_defaults(), **defaults}.items():

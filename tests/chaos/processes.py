@@ -4,8 +4,10 @@ Only processes that carry the mark of this stack's supervisor, and their childre
 """
 
 import os
+import re
 import signal
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ SERVICES = {
     "ledger": "mongo",
 }
 TARGETS = ("run", "gdal", *SERVICES)
+KIB = 1024
 RUN_MARK = b"multiprocessing.spawn"
 GDAL_NAMES = {"ogr2ogr", "ogrinfo", "gdalinfo", "gdalwarp", "gdal_translate", "setpriv", "prlimit"}
 
@@ -43,6 +46,17 @@ class Processes:
         """Return the processes of runs, those included that outlived their code server."""
         return [pid for pid in self._own() if RUN_MARK in _read(pid, "cmdline")]
 
+    def memory_bytes(self) -> Counter[str]:
+        """Return the proportional set size of each service with its children, and of all runs."""
+        children: dict[int, list[int]] = {}
+        for pid in _every():
+            children.setdefault(_parent(pid), []).append(pid)
+        runs = self.runs()
+        sizes = Counter({"runs": sum(_tree_bytes(pid, children, ()) for pid in runs)})
+        for process in Supervisor(self.layout).processes().values():
+            sizes[process.name] = _tree_bytes(process.pid, children, runs) if process.pid else 0
+        return sizes
+
     def are_all_up(self) -> bool:
         """Return whether the supervisor keeps every service running."""
         every = Supervisor(self.layout).processes().values()
@@ -64,6 +78,14 @@ class Processes:
 
 def _every() -> list[int]:
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _tree_bytes(pid: int, children: Mapping[int, list[int]], without: Collection[int]) -> int:
+    if pid in without:
+        return 0
+    found = re.search(rb"^Pss:\s+(\d+) kB", _read(pid, "smaps_rollup"), re.M)
+    own = int(found[1]) * KIB if found else 0
+    return own + sum(_tree_bytes(child, children, without) for child in children.get(pid, ()))
 
 
 def _is_gdal(pid: int) -> bool:

@@ -1,6 +1,7 @@
 """The drops of a chaos: each kind small and large, good and bad, its content known beforehand."""
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,13 +45,21 @@ class Stream:
     def drop(self, kind: Kind | None = None) -> str:
         """Drop a file and its manifest, of any kind unless told; return the manifest's name."""
         kind = kind or self._rng.choices(KINDS, WEIGHTS)[0]
+        return self.prepare(kind)()
+
+    def prepare(self, kind: Kind) -> Callable[[], str]:
+        """Put the file of a drop; return what drops its manifest and gives that one's name."""
         name = f"chaos-{len(self.dropped):04}-{kind.name.replace(' ', '-')}"
         path = self._user.put(f"uploads/{name}.{kind.suffix}", self._files[kind.name])
         files: list[dict[str, Any]] = [{"path": path, "type": kind.type, "table": "data"}]
         manifest = make_manifest(name, [], intent=kind.intent, files=files)
-        self._user.drop(name, manifest)
         self.dropped[name] = kind
-        return name
+
+        def drop() -> str:
+            self._user.drop(name, manifest)
+            return name
+
+        return drop
 
 
 def _content(kind: Kind, folder: Path) -> bytes:

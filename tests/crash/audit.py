@@ -8,6 +8,7 @@ import io
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,22 @@ class Audit:
 
 
 @dataclass(frozen=True)
+class Scene:
+    """What lies where, listed once, and what was found wrong there."""
+
+    ledger: Database[Document]
+    landing: frozenset[str]
+    lake: frozenset[str]
+    found: Audit = field(default_factory=Audit)
+
+
+@dataclass(frozen=True)
 class Auditor:
     """Bare clients of the servers of one service, by its settings."""
 
     settings: Mapping[str, str]
 
-    @property
+    @cached_property
     def s3(self) -> Minio:
         """The S3 server."""
         return Minio(
@@ -65,14 +76,17 @@ class Auditor:
 
     def audit(self, expected: Mapping[str, Expected]) -> Audit:
         """Compare what is there with the drops that were made, by the names of their manifests."""
-        found = Audit()
         with MongoClient[Document](self.settings["MONGO_URI"], tz_aware=True) as client:
-            ledger = client[self.settings["MONGO_DATABASE"]]
+            scene = Scene(
+                ledger=client[self.settings["MONGO_DATABASE"]],
+                landing=frozenset(self._keys("landing")),
+                lake=frozenset(self._keys("lake")),
+            )
             for name, wanted in expected.items():
-                self._drop(found, ledger, name, wanted)
-            self._versions(found, ledger)
-            self._leavings(found, ledger)
-        return found
+                self._drop(scene, name, wanted)
+            self._versions(scene)
+            self._leavings(scene)
+        return scene.found
 
     def content(self, version: Document) -> str:
         """Return a digest of what a version's files hold, whatever the order of rows."""
@@ -91,7 +105,8 @@ class Auditor:
                         ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
-    def _drop(self, found: Audit, ledger: Database[Document], name: str, wanted: Expected) -> None:
+    def _drop(self, scene: Scene, name: str, wanted: Expected) -> None:
+        found, ledger = scene.found, scene.ledger
         documents = list(ledger.manifests.find({"batch_id": name}))
         if len(documents) != 1 or documents[0]["status"] not in FINAL:
             statuses = [document["status"] for document in documents]
@@ -101,30 +116,22 @@ class Auditor:
         if drop["status"] != wanted.status:
             reason = (drop["reason"] or {}).get("code")
             found.lost.append(f"{name}: {drop['status']} ({reason}), not {wanted.status}")
-        keys = set(self._keys("landing", ""))
         folder = FOLDERS.get(drop["status"], "rejected")
         places = {f"receipts/{name}.json", f"{folder}/{name}.json"}
-        if not places <= keys or f"manifests/{name}.json" in keys:
+        if not places <= scene.landing or f"manifests/{name}.json" in scene.landing:
             found.lost.append(f"{name}: expected {sorted(places)} and no manifest left")
         versions = list(ledger.assets.find({"manifest_id": drop["_id"]}))
         if len(versions) != (drop["status"] == "published"):
             found.duplicate.append(f"{name}: {drop['status']} with {len(versions)} versions")
         for version in versions:
-            self._version(found, ledger, name, version, wanted)
+            self._version(scene, name, version, wanted)
 
-    def _version(
-        self,
-        found: Audit,
-        ledger: Database[Document],
-        name: str,
-        version: Document,
-        wanted: Expected,
-    ) -> None:
+    def _version(self, scene: Scene, name: str, version: Document, wanted: Expected) -> None:
+        found, ledger = scene.found, scene.ledger
         outputs = [output for table in version["tables"] for output in table["outputs"]]
-        keys = set(self._keys("lake", ""))
         for output in outputs:
             key = output["key"]
-            if key not in keys:
+            if key not in scene.lake:
                 found.half.append(f"{name}: {key} is gone")
             elif hashlib.sha256(self._read("lake", key)).hexdigest() != output["sha256"]:
                 found.half.append(f"{name}: {key} holds other bytes")
@@ -135,7 +142,8 @@ class Auditor:
         if edges != len(version["inputs"]):
             found.half.append(f"{name}: {edges} of {len(version['inputs'])} edges of lineage")
 
-    def _versions(self, found: Audit, ledger: Database[Document]) -> None:
+    def _versions(self, scene: Scene) -> None:
+        found, ledger = scene.found, scene.ledger
         versions = list(ledger.assets.find({}))
         for column in ("manifest_id", "run_id"):
             counts = Counter(version[column] for version in versions)
@@ -149,17 +157,19 @@ class Auditor:
             if sorted(taken) != list(range(1, len(taken) + 1)):
                 found.duplicate.append(f"{dataset}: versions {sorted(taken)}")
 
-    def _leavings(self, found: Audit, ledger: Database[Document]) -> None:
+    def _leavings(self, scene: Scene) -> None:
+        found, ledger = scene.found, scene.ledger
         named = {
             output["key"]
             for version in ledger.assets.find({})
             for table in version["tables"]
             for output in table["outputs"]
         }
-        found.leaked.extend(f"object {key}" for key in self._keys("lake", "") if key not in named)
+        found.leaked.extend(f"object {key}" for key in sorted(scene.lake - named))
         uploads = self.s3._list_multipart_uploads(self.settings["MINIO_LAKE_BUCKET"]).uploads
         found.leaked.extend(f"upload {upload.object_name}" for upload in uploads)
-        found.leaked.extend(f"manifest {key}" for key in self._keys("landing", "manifests/"))
+        manifests = (key for key in scene.landing if key.startswith("manifests/"))
+        found.leaked.extend(f"manifest {key}" for key in sorted(manifests))
         found.leaked.extend(f"schema {name}" for name in self._schemas())
         work_dir = Path(self.settings["SPATIAL_ETL_WORK_DIR"])
         found.leaked.extend(f"folder {path.name}" for path in work_dir.glob("*"))
@@ -182,11 +192,11 @@ class Auditor:
         finally:
             connection.close()
 
-    def _keys(self, bucket: str, prefix: str) -> Iterator[str]:
+    def _keys(self, bucket: str) -> Iterator[str]:
         name = self.settings[f"MINIO_{bucket.upper()}_BUCKET"]
         return (
             item.object_name or ""
-            for item in self.s3.list_objects(name, prefix=prefix, recursive=True)
+            for item in self.s3.list_objects(name, recursive=True)
             if not (item.object_name or "").endswith("/")
         )
 

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,10 @@ from libs.ledger.ledger import Ledger
 from libs.models.config import MinIOSettings, MongoSettings, PostGISSettings, ServiceSettings
 from libs.pipeline.clients import gdal, storage
 from libs.pipeline.workbench import Clients
+from tests.crash import worker
+from tests.crash.stage import LAKE as CRASH_LAKE
+from tests.crash.stage import LANDING as CRASH_LANDING
+from tests.crash.stage import Stage
 from tests.integration.line import Line
 from tests.support import LandingUser
 
@@ -65,3 +70,33 @@ def own_user(clients: Clients) -> LandingUser:
 def line(clients: Clients, own_user: LandingUser) -> Line:
     """The seven phases without Dagster."""
     return Line(clients, own_user)
+
+
+@pytest.fixture
+def stage(
+    stack_env: dict[str, str], s3_client: Minio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Stage]:
+    """Return a service with empty buckets, an empty ledger and an empty work folder."""
+    environment = stack_env | {
+        "MINIO_LANDING_BUCKET": CRASH_LANDING,
+        "MINIO_LAKE_BUCKET": CRASH_LAKE,
+        "MONGO_DATABASE": f"crash_{uuid.uuid4().hex[:12]}",
+        "SPATIAL_ETL_RETRY_BACKOFF_S": "0",
+        "SPATIAL_ETL_MAX_QUEUED": "100",
+        "SPATIAL_ETL_WORK_DIR": str(tmp_path / "work"),
+    }
+    for bucket in (CRASH_LANDING, CRASH_LAKE):
+        if not s3_client.bucket_exists(bucket):
+            s3_client.make_bucket(bucket)
+        for item in s3_client.list_objects(bucket, recursive=True):
+            s3_client.remove_object(bucket, item.object_name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    clients = worker.all_clients()
+    stage = Stage(environment, clients, LandingUser(s3_client, CRASH_LANDING), tmp_path)
+    yield stage
+    for process in stage.stopped:
+        process.kill()
+    clients.ledger.database.client.drop_database(environment["MONGO_DATABASE"])
+    clients.ledger.database.client.close()
+    clients.postgis.engine.dispose()

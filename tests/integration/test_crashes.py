@@ -5,127 +5,19 @@ drivers (`tests.crash.tripwire`). Then the daemon's part is played: looks and fu
 all is quiet, and one reap. What is left is audited with bare clients (`tests.crash.audit`).
 """
 
-import os
 import signal
 import time
-import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from multiprocessing.context import ForkServerProcess
-from pathlib import Path
 from typing import Any
 
 import pytest
-from minio import Minio
 
-from libs.pipeline.attempts import RunState
 from libs.pipeline.reaping import reap
-from libs.pipeline.reception import look
-from libs.pipeline.workbench import Clients
 from tests.crash import worker
-from tests.crash.audit import Audit, Auditor, Expected
-from tests.crash.worker import Work
-from tests.support import LandingUser, make_manifest
+from tests.crash.audit import Audit
+from tests.crash.stage import Stage, wake
 
-LANDING, LAKE = "crash-landing", "crash-lake"
-ROWS = b"id,name\n1,a\n2,b\n3,c\n"
 # Steps that repeat one another: of these every third is tried.
 REPEATED = "ledger update manifests"
-STOPPED_TIMEOUT_S = 60
-
-
-@dataclass
-class Stage:
-    """A service of its own, without a daemon: its settings, its user, its auditor."""
-
-    environment: dict[str, str]
-    clients: Clients
-    user: LandingUser
-    folder: Path
-    stopped: list[ForkServerProcess] = field(default_factory=list)
-
-    def drop(self, name: str, dataset: str) -> None:
-        """Drop a table of three rows."""
-        path = self.user.put(f"uploads/{name}.csv", ROWS + name.encode() + b",x\n")
-        files = [{"path": path, "type": "tabular"}]
-        self.user.drop(
-            name,
-            make_manifest(
-                name, [], intent="ingest_tabular", dataset_id=f"crash/{dataset}", files=files
-            ),
-        )
-
-    def work(self, **changes: object) -> Work:
-        return replace(Work(self.folder / uuid.uuid4().hex), **changes)
-
-    def number_of(self, step: str, occurrence: int) -> int:
-        """Return the number of a step in an undisturbed run, counted from 1."""
-        self.drop("probe", "probe")
-        probe = self.work()
-        worker.start(self.environment, probe).join()
-        steps = probe.journal.read_text().splitlines()
-        return [number for number, name in enumerate(steps, 1) if name == step][occurrence]
-
-    def stop(self, at: int, **changes: object) -> tuple[ForkServerProcess, Work]:
-        """Start a run, and return it when it was stopped after a step."""
-        work = self.work(at=at, signal=signal.SIGSTOP, **changes)
-        process = worker.start(self.environment, work)
-        self.stopped.append(process)
-        wait_until_stopped(process.pid)
-        return process, work
-
-    def finish(self) -> list[str]:
-        """Play the daemon, to whom every run of before is dead, until all is quiet; then reap."""
-        for _ in range(10):
-            orders = look(self.clients, dead).orders
-            for order in orders:
-                worker.run_job(order)
-            if not orders and not self.clients.ledger.with_status(*IN_PROGRESS):
-                break
-        findings = reap(self.clients)
-        return [f"{finding.kind}: {finding.why}" for finding in findings if not finding.is_over]
-
-    def audit(self, *names: str) -> Audit:
-        """Audit drops that all must be published."""
-        return Auditor(self.environment).audit({name: Expected("published") for name in names})
-
-
-IN_PROGRESS = ("received", "queued", "running", "publishing")
-
-
-def dead(run_key: str, run_id: str | None) -> RunState | None:
-    """Answer as Dagster does about runs whose processes it saw end, and knows of no other."""
-    return "ended" if run_id else None
-
-
-@pytest.fixture
-def stage(
-    stack_env: dict[str, str], s3_client: Minio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Stage]:
-    """Return a service with empty buckets, an empty ledger and an empty work folder."""
-    environment = stack_env | {
-        "MINIO_LANDING_BUCKET": LANDING,
-        "MINIO_LAKE_BUCKET": LAKE,
-        "MONGO_DATABASE": f"crash_{uuid.uuid4().hex[:12]}",
-        "SPATIAL_ETL_RETRY_BACKOFF_S": "0",
-        "SPATIAL_ETL_MAX_QUEUED": "100",
-        "SPATIAL_ETL_WORK_DIR": str(tmp_path / "work"),
-    }
-    for bucket in (LANDING, LAKE):
-        if not s3_client.bucket_exists(bucket):
-            s3_client.make_bucket(bucket)
-        for item in s3_client.list_objects(bucket, recursive=True):
-            s3_client.remove_object(bucket, item.object_name)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    clients = worker.all_clients()
-    stage = Stage(environment, clients, LandingUser(s3_client, LANDING), tmp_path)
-    yield stage
-    for process in stage.stopped:
-        process.kill()
-    clients.ledger.database.client.drop_database(environment["MONGO_DATABASE"])
-    clients.ledger.database.client.close()
-    clients.postgis.engine.dispose()
 
 
 def steps_to_try(steps: list[str]) -> list[int]:
@@ -225,16 +117,3 @@ def state_of(stage: Stage) -> dict[str, Any]:
         "receipt": stage.user.read_json("receipts/zombie.json"),
         "archived": stage.user.exists("archive/zombie.json"),
     }
-
-
-def wake(process: ForkServerProcess) -> None:
-    """Let a stopped run go on, and wait for its end."""
-    os.killpg(process.pid, signal.SIGCONT)
-    process.join(STOPPED_TIMEOUT_S)
-
-
-def wait_until_stopped(pid: int) -> None:
-    until = time.monotonic() + STOPPED_TIMEOUT_S
-    while (state := Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]) != "T":
-        assert time.monotonic() < until, state
-        time.sleep(0.05)

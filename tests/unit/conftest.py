@@ -11,6 +11,7 @@ from typing import Any
 import mongomock
 import pytest
 
+from libs.compute.scratch import Scratch
 from libs.ledger.catalog import Catalog
 from libs.ledger.connection import ensure_indexes
 from libs.ledger.ledger import Ledger
@@ -89,7 +90,8 @@ def bench(clients: Clients, tmp_path: Path) -> Workbench:
     """Return the workbench of run `run1`."""
     folder = tmp_path / "run1"
     folder.mkdir()
-    return Workbench(clients, "run1", folder, "proc_run1")
+    scratch = Scratch(clients.postgis, "run1", mark="", patience_s=0)
+    return Workbench(clients, "run1", folder, scratch)
 
 
 @dataclass

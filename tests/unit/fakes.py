@@ -12,6 +12,7 @@ from typing import Any
 from minio.commonconfig import ComposeSource, CopySource
 from minio.datatypes import Object
 from minio.error import S3Error
+from urllib3.exceptions import ProtocolError
 
 from libs.models.errors import SourceError
 from libs.spatial_utils.layers import SourceDescription
@@ -43,10 +44,17 @@ class StoredObject:
 
 
 class FakeResponse(io.BytesIO):
-    """The body of an object, as urllib3 hands it out."""
+    """The body of an object, as urllib3 hands it out; it breaks before byte `breaks_at`."""
+
+    def __init__(self, content: bytes, etag: str, breaks_at: int | None = None) -> None:
+        super().__init__(content[:breaks_at])
+        self.headers = {"ETag": f'"{etag}"'}
+        self._is_broken = breaks_at is not None
 
     def stream(self, amount: int) -> Any:
-        return iter(lambda: self.read(amount), b"")
+        yield from iter(lambda: self.read(amount), b"")
+        if self._is_broken:
+            raise ProtocolError("Connection broken")
 
     def release_conn(self) -> None:
         """Return the connection to the pool: there is none."""
@@ -59,6 +67,7 @@ class FakeMinio:
         self.clock = clock
         self.objects: dict[tuple[str, str], StoredObject] = {}
         self.uploads: dict[str, str] = {}
+        self.breaks: list[int] = []
 
     def put(self, bucket: str, key: str, content: bytes) -> None:
         self.objects[bucket, key] = StoredObject(content, self.clock())
@@ -83,12 +92,14 @@ class FakeMinio:
         self,
         bucket: str,
         key: str,
+        offset: int = 0,
         length: int = 0,
         request_headers: Mapping[str, str] | None = None,
     ) -> FakeResponse:
         found = self._find(bucket, key)
         self._require_match(bucket, key, (request_headers or {}).get("If-Match"))
-        return FakeResponse(found.content[:length] if length else found.content)
+        content = found.content[offset : offset + length if length else None]
+        return FakeResponse(content, found.etag, self.breaks.pop(0) if self.breaks else None)
 
     def put_object(
         self, bucket: str, key: str, data: io.BytesIO, length: int, content_type: str

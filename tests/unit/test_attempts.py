@@ -145,7 +145,8 @@ def test_a_thousand_drops_are_started_in_order_of_arrival_and_never_too_many(
             reception.start(order)
             started.append(order.batch_id)
     assert started == names[:100]
-    assert len(reception.clients.ledger.with_status("received")) == 900
+    # The rest is claimed look by look: runs do not wait for it.
+    assert len(reception.clients.ledger.with_status("received")) == 300
 
 
 def test_a_full_queue_starts_nothing(dropped: Reception) -> None:

@@ -62,6 +62,7 @@ class MemoryS3:
     def get_object(self, bucket: str, key: str, length: int = 0, **_: Any) -> SimpleNamespace:
         content = self._get(bucket, key)
         return SimpleNamespace(
+            headers={},
             read=lambda: content[: length or None],
             stream=lambda size: iter([content[i : i + 3] for i in range(0, len(content), 3)]),
             close=lambda: None,

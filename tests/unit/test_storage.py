@@ -2,14 +2,16 @@
 
 import hashlib
 from pathlib import Path
+from typing import cast
 
 import pytest
 import urllib3
+from minio import Minio
 from minio.error import InvalidResponseError, ServerError
 
 from libs.models.errors import FidelityError, ManifestError, SourceError, StorageError
 from libs.models.manifest import MAX_MANIFEST_BYTES
-from libs.storage.client import translated
+from libs.storage.client import stream, translated
 from libs.storage.lake import Lake, sha256_of_file, version_prefix
 from libs.storage.landing import ARCHIVE, REJECTED, LandingZone, receipt_key
 from tests.unit.examples import BUCKET, receipt
@@ -208,6 +210,43 @@ def test_a_download_never_replaces_a_file(lake: Lake, table: Path, tmp_path: Pat
     assert (tmp_path / "copy").read_bytes() == b"features"
     with pytest.raises(FileExistsError):
         lake.download("k", table)
+
+
+def test_a_stream_that_breaks_goes_on_behind_its_last_byte(
+    minio: FakeMinio, lake: Lake, table: Path, tmp_path: Path
+) -> None:
+    lake.upload(table, "k")
+    minio.breaks = [3, 2]
+
+    assert lake.download("k", tmp_path / "copy") == FEATURES
+    assert (tmp_path / "copy").read_bytes() == b"features"
+
+
+def test_a_stream_does_not_go_on_in_another_object(minio: FakeMinio, landing: LandingZone) -> None:
+    minio.put(landing.bucket, "a", b"first")
+    chunks = stream(cast("Minio", minio), landing.bucket, "a")
+    minio.breaks = [3]
+    assert next(chunks) == b"fir"
+    minio.put(landing.bucket, "a", b"other")
+
+    with pytest.raises(StorageError, match="PreconditionFailed"):
+        next(chunks)
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("AccessDenied", "storage.denied"),
+        ("XMinioStorageFull", "storage.full"),
+        ("InternalError", "storage.failed"),
+        ("SlowDown", "storage.unavailable"),
+        ("EntityTooLarge", "storage.refused"),
+    ],
+)
+def test_an_answer_of_the_server_has_a_code_of_its_own(code: str, name: str) -> None:
+    with pytest.raises(StorageError) as caught, translated("write"):
+        raise s3_error(code, BUCKET, "k")
+    assert caught.value.reason.code == name
 
 
 def test_a_presigned_url_ends(lake: Lake) -> None:
