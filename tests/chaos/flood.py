@@ -78,7 +78,7 @@ class Flood(Ground):
             if samples[-1].counts["answered"] >= drops or seconds > patience_s:
                 break
             time.sleep(SAMPLE_S)
-        self.wait_for_quiet(patience_s)
+        self.wait_for_quiet(max(patience_s - seconds, 0))
         return Outcome(drops, seconds, samples, dict(peaks), self.reap_and_audit())
 
     def _counts(self, before: int, drops: int) -> Counter[str]:
