@@ -11,8 +11,10 @@ from minio import Minio
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from services.local.stack import remove_stack, start_stack
-from tests.support import LandingUser
+from services.local.layout import Layout
+from services.local.settings import read_env_file
+from services.local.stack import admin_environment, remove_stack, start_stack
+from tests.support import LandingUser, bare_s3_client
 
 
 @pytest.fixture(scope="session")
@@ -24,37 +26,39 @@ def stack_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
     remove_stack(state_dir)
 
 
+@pytest.fixture(scope="session")
+def admin_env(stack_env: dict[str, str]) -> dict[str, str]:
+    """The settings of the stack with the keys of who may make buckets and databases."""
+    return admin_environment(Path(stack_env["DAGSTER_HOME"]).parent)
+
+
 @pytest.fixture
-def environment(stack_env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Give this process the settings of the stack."""
-    for name, value in stack_env.items():
+def environment(admin_env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Give this process the settings of the stack, and the right to buckets of its own."""
+    for name, value in admin_env.items():
         monkeypatch.setenv(name, value)
-    return stack_env
+    return admin_env
 
 
 @pytest.fixture(scope="session")
-def s3_client(stack_env: dict[str, str]) -> Minio:
-    """A bare S3 client."""
-    return Minio(
-        stack_env["MINIO_ENDPOINT"],
-        access_key=stack_env["MINIO_ACCESS_KEY"],
-        secret_key=stack_env["MINIO_SECRET_KEY"],
-        secure=False,
-        region="us-east-1",
-    )
+def s3_client(admin_env: dict[str, str]) -> Minio:
+    """A bare S3 client of the administrator."""
+    return bare_s3_client(admin_env)
 
 
 @pytest.fixture(scope="session")
-def mongo_client(stack_env: dict[str, str]) -> Iterator[MongoClient[dict[str, Any]]]:
-    """A bare MongoDB client."""
-    with MongoClient[dict[str, Any]](stack_env["MONGO_URI"], tz_aware=True) as client:
+def mongo_client(admin_env: dict[str, str]) -> Iterator[MongoClient[dict[str, Any]]]:
+    """A bare MongoDB client of the administrator."""
+    with MongoClient[dict[str, Any]](admin_env["MONGO_URI"], tz_aware=True) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
-def user(s3_client: Minio) -> LandingUser:
-    """A user of the landing zone that the daemon watches."""
-    return LandingUser(s3_client, "landing-zone")
+def user(stack_env: dict[str, str]) -> LandingUser:
+    """A user of the landing zone that the daemon watches, who may do nothing else."""
+    layout = Layout.of(Path(stack_env["DAGSTER_HOME"]).parent)
+    client = bare_s3_client(read_env_file(layout.identity_env("uploader")))
+    return LandingUser(client, "landing-zone")
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,17 @@ def multi_layer_geopackage(path: Path) -> Path:
     ):
         subprocess.run(["ogr2ogr", "-f", "GPKG", *map(str, args)], check=True)
     return path
+
+
+def bare_s3_client(env: Mapping[str, str]) -> Minio:
+    """Return an S3 client that knows nothing of the service, by its settings."""
+    return Minio(
+        env["MINIO_ENDPOINT"],
+        access_key=env["MINIO_ACCESS_KEY"],
+        secret_key=env["MINIO_SECRET_KEY"],
+        secure=env["MINIO_SECURE"] == "true",
+        region=env["MINIO_REGION"],
+    )
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The landing zone and the lake as a Dagster resource; configured by `MINIO_*`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,4 +56,4 @@ class MinIOResource(ConfigurableResource[Any]):
 
     def get_presigned_url(self, bucket: str, key: str) -> str:
         """Return a URL that reads an object for an hour without credentials."""
-        return Lake(self.get_client(), bucket).presigned_url(key)
+        return replace(self.get_lake(), bucket=bucket).presigned_url(key)

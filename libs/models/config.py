@@ -5,6 +5,7 @@ What does not: how a client is made from them (`libs.storage`, `libs.ledger`, `l
 """
 
 from pathlib import Path
+from typing import Self
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -23,10 +24,24 @@ class MinIOSettings(BaseSettings):
     endpoint: str = Field(description="host:port of the S3 server")
     access_key: str = Field(description="access key id")
     secret_key: SecretStr = Field(description="secret access key")
+    reaper_access_key: str = Field(
+        default="", description="access key id that may delete in the lake; empty: the one above"
+    )
+    reaper_secret_key: SecretStr = Field(
+        default=SecretStr(""), description="secret access key of the one that may delete"
+    )
     secure: bool = Field(default=False, description="true for https")
     region: str = Field(default="us-east-1", description="region the requests are signed for")
     landing_bucket: str = Field(default="landing-zone", description="where users drop files")
     lake_bucket: str = Field(default="data-lake", description="where published files live")
+
+    @property
+    def reaper(self) -> Self:
+        """The same server with the keys of who may delete in the lake."""
+        if not self.reaper_access_key:
+            return self
+        keys = {"access_key": self.reaper_access_key, "secret_key": self.reaper_secret_key}
+        return self.model_copy(update=keys)
 
 
 class PostGISSettings(BaseSettings):

@@ -18,9 +18,14 @@ from libs.storage.landing import LandingZone
 
 
 def storage(settings: MinIOSettings, *, patience_s: float = 0) -> tuple[LandingZone, Lake]:
-    """Return both buckets through one client, which waits out outages of `patience_s` seconds."""
+    """Return both buckets through clients that wait out outages of `patience_s` seconds.
+
+    The lake deletes with the reaper's keys.
+    """
     client = s3.connect(settings, patience_s=patience_s)
-    return LandingZone(client, settings.landing_bucket), Lake(client, settings.lake_bucket)
+    remover = s3.connect(settings.reaper, patience_s=patience_s)
+    lake = Lake(client, settings.lake_bucket, remover)
+    return LandingZone(client, settings.landing_bucket), lake
 
 
 def ledger(settings: MongoSettings, *, patience_s: float = 0) -> tuple[Ledger, Catalog]:

@@ -52,10 +52,11 @@ class IncompleteUpload:
 
 @dataclass(frozen=True)
 class Lake:
-    """The lake bucket through one client."""
+    """The lake bucket; `remover` is the client that deletes, which `client` may not be allowed."""
 
     client: Minio
     bucket: str
+    remover: Minio
 
     def upload(self, path: Path, key: str) -> str:
         """Upload `path` to the new `key`, read it back, and return the sha256 hex of both.
@@ -112,7 +113,7 @@ class Lake:
     def remove(self, key: str) -> None:
         """Delete a file that no version names."""
         with s3.translated(f"delete s3://{self.bucket}/{key}"):
-            self.client.remove_object(self.bucket, key)
+            self.remover.remove_object(self.bucket, key)
 
     def list_keys(self) -> list[str]:
         """Return every key of the lake."""

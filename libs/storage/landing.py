@@ -4,6 +4,7 @@ What belongs here: the meaning of `manifests/ archive/ rejected/ receipts/` in t
 What does not: the published lake (`libs.storage.lake`); who may claim a manifest (`libs.ledger`).
 """
 
+import hashlib
 import io
 import re
 from dataclasses import dataclass
@@ -20,13 +21,15 @@ from libs.models.receipt import Receipt
 from libs.storage import client as s3
 
 MANIFESTS, ARCHIVE, REJECTED, RECEIPTS = "manifests/", "archive/", "rejected/", "receipts/"
+# What S3 takes, and what servers that keep objects as files take between two slashes.
+MAX_KEY_BYTES, MAX_NAME_BYTES = 1024, 255
 GONE_OR_REPLACED = frozenset({"PreconditionFailed", *s3.MISSING_CODES})
 
 
 def receipt_key(manifest_key: str) -> str:
     """Return where the receipt of a manifest goes: `receipts/<manifest name>.json`."""
     name = re.sub(r"\.json$", "", manifest_key.removeprefix(MANIFESTS), flags=re.IGNORECASE)
-    return f"{RECEIPTS}{name}.json"
+    return _short_enough(f"{RECEIPTS}{name}.json")
 
 
 @dataclass(frozen=True)
@@ -160,4 +163,17 @@ class LandingZone:
 
 def _with_etag(key: str, etag: str) -> str:
     path = PurePosixPath(key)
-    return str(path.with_name(f"{path.stem}.{etag[:8]}{path.suffix}"))
+    return _short_enough(str(path.with_name(f"{path.stem}.{etag[:8]}{path.suffix}")))
+
+
+def _short_enough(key: str) -> str:
+    """Return a key that was made of a manifest's, as it is or, where S3 takes none so long, hashed.
+
+    An answer that cannot be written would be tried for ever, and hold up those after it.
+    """
+    if (
+        len(key.encode()) <= MAX_KEY_BYTES
+        and len(PurePosixPath(key).name.encode()) <= MAX_NAME_BYTES
+    ):
+        return key
+    return f"{key.partition('/')[0]}/{hashlib.sha256(key.encode()).hexdigest()}.json"

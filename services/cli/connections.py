@@ -6,7 +6,6 @@ settings (`services.cli.settings`), asking servers how they are (`services.cli.d
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import click
 
@@ -91,5 +90,4 @@ class Connections:
 
 def connections(context: click.Context) -> Connections:
     """Return the connections of a command; nothing is sent until they are used."""
-    env_file: Path | None = context.obj
-    return Connections(current_environment(env_file))
+    return Connections(current_environment(context))

@@ -51,7 +51,7 @@ def doctor(context: click.Context, /, as_json: bool) -> int:
     GDAL's programs and the work folder: are they reached, in which version, do the credentials
     suffice. Ends with 1 where any check fails.
     """
-    environment = current_environment(context.obj)
+    environment = current_environment(context)
     findings = examine(environment, PROBES)
     if as_json:
         print_json([asdict(finding) for finding in findings])

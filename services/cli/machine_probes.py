@@ -11,7 +11,7 @@ from pathlib import Path
 
 from libs.models.config import ServiceSettings
 from libs.pipeline.clients import gdal
-from libs.spatial_utils.drivers import OUTPUT_DRIVERS, VECTOR_DRIVERS
+from libs.spatial_utils.drivers import OUTPUT_DRIVERS, TABLE_DRIVERS, VECTOR_DRIVERS
 from libs.spatial_utils.ogr import GDAL_PYTHON, Gdal
 from services.cli.output import size
 from services.cli.probes import ANSWER_S, ProblemError
@@ -43,7 +43,7 @@ def probe_gdal(environment: Environment) -> str:
 def _lacking_drivers(programs: Gdal) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         formats = programs.run("ogrinfo", ["--formats"], cwd=Path(folder)).stdout
-    needed = {*VECTOR_DRIVERS, *OUTPUT_DRIVERS.values(), "PostgreSQL"}
+    needed = {*VECTOR_DRIVERS, *OUTPUT_DRIVERS.values(), "PostgreSQL"} - {*TABLE_DRIVERS}
     return sorted(name for name in needed if f" {name} -" not in formats)
 
 

@@ -92,8 +92,9 @@ def cli(context: click.Context, env_file: Path | None) -> None:
     """Drop spatial files; get published, versioned, traceable datasets.
 
     Settings are environment variables (MINIO_ENDPOINT, MONGO_URI, ...). Those that are not set
-    come from the file that SPATIAL_ETL_ENV_FILE names, else from .local/stack.env, which `make up`
-    writes, in the current directory or the project's checkout.
+    come from the file that SPATIAL_ETL_ENV_FILE names, else from those that `make up` writes to
+    .local, in the current directory or the project's checkout: uploader.env for submit, status and
+    explain, reader.env for datasets, show, download and contract, stack.env for the rest.
 
     Data goes to stdout, messages and progress to stderr; --json makes the data one JSON document.
     """

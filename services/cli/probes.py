@@ -5,8 +5,8 @@ this machine's programs and folders (`services.cli.machine_probes`), asking all 
 (`services.cli.doctor`).
 """
 
+import io
 import re
-import tempfile
 import uuid
 from collections.abc import Callable
 
@@ -26,6 +26,7 @@ from libs.models.config import (
     PostGISSettings,
     ServiceSettings,
 )
+from libs.storage.landing import ARCHIVE
 from services.cli.settings import Environment
 from services.cli.webserver import DagsterState, WebserverError, dagster_state
 
@@ -45,28 +46,22 @@ class ProblemError(Exception):
 
 
 def probe_s3(environment: Environment) -> str:
-    """Write, read and delete an object in both buckets."""
+    """Write, read and delete an object in both buckets, each as a run does."""
     settings = environment.build(MinIOSettings)
     http = urllib3.PoolManager(
         timeout=urllib3.Timeout(connect=CONNECT_S, read=ANSWER_S), retries=False
     )
     try:
-        client = Minio(
-            settings.endpoint,
-            access_key=settings.access_key,
-            secret_key=settings.secret_key.get_secret_value(),
-            secure=settings.secure,
-            region=settings.region,
-            http_client=http,
-        )
+        client, remover = _s3_client(settings, http), _s3_client(settings.reaper, http)
         scheme = "https" if settings.secure else "http"
         server = http.request("HEAD", f"{scheme}://{settings.endpoint}/").headers.get("Server")
-        for bucket in (settings.landing_bucket, settings.lake_bucket):
-            _probe_bucket(client, bucket)
+        _probe_bucket(client, client, settings.landing_bucket, ARCHIVE)
+        _probe_bucket(client, remover, settings.lake_bucket, "")
     except S3Error as err:
         raise ProblemError(
             f"{err.code}: {err.message}",
-            "Check MINIO_ACCESS_KEY, MINIO_SECRET_KEY and what that key may do.",
+            "Check MINIO_ACCESS_KEY, MINIO_SECRET_KEY, the reaper's pair, and what they may "
+            "do (docs/rights.md).",
         ) from err
     except (urllib3.exceptions.HTTPError, MinioException, OSError, ValueError) as err:
         raise ProblemError(
@@ -78,17 +73,25 @@ def probe_s3(environment: Environment) -> str:
     )
 
 
-def _probe_bucket(client: Minio, bucket: str) -> None:
+def _s3_client(settings: MinIOSettings, http: urllib3.PoolManager) -> Minio:
+    return Minio(
+        settings.endpoint,
+        access_key=settings.access_key,
+        secret_key=settings.secret_key.get_secret_value(),
+        secure=settings.secure,
+        region=settings.region,
+        http_client=http,
+    )
+
+
+def _probe_bucket(client: Minio, remover: Minio, bucket: str, folder: str) -> None:
     if not client.bucket_exists(bucket):
         raise ProblemError(
             f"no bucket {bucket}",
             f"Create {bucket}, or name the right one: MINIO_LANDING_BUCKET, MINIO_LAKE_BUCKET.",
         )
-    key, content = f"doctor/{uuid.uuid4()}", b"spatial-etl doctor"
-    with tempfile.TemporaryFile() as file:
-        file.write(content)
-        file.seek(0)
-        client.put_object(bucket, key, file, len(content))
+    key, content = f"{folder}.doctor/{uuid.uuid4()}", b"spatial-etl doctor"
+    client.put_object(bucket, key, io.BytesIO(content), len(content))
     try:
         response = client.get_object(bucket, key)
         try:
@@ -97,7 +100,7 @@ def _probe_bucket(client: Minio, bucket: str) -> None:
             response.close()
             response.release_conn()
     finally:
-        client.remove_object(bucket, key)
+        remover.remove_object(bucket, key)
     if found != content:
         raise ProblemError(f"{bucket} gives back other bytes", "Check the S3 server's disks.")
 

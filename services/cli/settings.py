@@ -1,6 +1,6 @@
 """Settings of the command line: from the environment, else from the file of the local stack.
 
-What belongs here: finding `stack.env`, building the settings of `libs.models.config`, naming what
+What belongs here: finding the file, building the settings of `libs.models.config`, naming what
 is missing, and striking secrets out of a text. What does not: what a setting means
 (`libs.models.config`), clients made from them (`services.cli.connections`).
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
+import click
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
@@ -20,7 +21,19 @@ from services.cli.exits import CliUsageError
 
 PREFIXES = ("MINIO_", "POSTGRES_", "MONGO_", "DAGSTER_POSTGRES_", "SPATIAL_ETL_")
 ENV_FILE_VARIABLE = "SPATIAL_ETL_ENV_FILE"
-STACK_ENV = Path(".local") / "stack.env"
+LOCAL_FILES = Path(".local")
+STACK_ENV = "stack.env"
+# With which keys of the local stack a command is run, where nobody says; the others with the
+# pipeline's own.
+IDENTITY_FILES = {
+    "submit": "uploader.env",
+    "status": "uploader.env",
+    "explain": "uploader.env",
+    "datasets": "reader.env",
+    "show": "reader.env",
+    "download": "reader.env",
+    "contract": "reader.env",
+}
 CHECKOUT = Path(__file__).resolve().parents[2]
 SECRET_WORDS = ("SECRET", "PASSWORD", "URI")
 LEAST_SECRET_LENGTH = 4
@@ -86,20 +99,23 @@ class Environment:
         return {secret for secret in found if len(secret) >= LEAST_SECRET_LENGTH}
 
 
-def load_environment(env_file: Path | None, environ: Mapping[str, str]) -> Environment:
-    """Return the settings that are given.
+def load_environment(
+    env_file: Path | None, environ: Mapping[str, str], command: str | None = None
+) -> Environment:
+    """Return the settings that are given to a command.
 
     `env_file`, named on the command line, goes before the environment; the file that
-    `SPATIAL_ETL_ENV_FILE` names, else `.local/stack.env` of the current directory or of the
-    checkout, goes after it.
+    `SPATIAL_ETL_ENV_FILE` names, else the one that `make up` wrote for such commands to `.local` of
+    the current directory or of the checkout, goes after it.
     """
     given = {name: value for name, value in environ.items() if name.startswith(PREFIXES) and value}
     if env_file is not None:
         return Environment(given | read_env_file(env_file), (str(env_file), "the environment"))
-    path = _default_env_file(environ)
+    candidates = _local_files(command)
+    named = environ.get(ENV_FILE_VARIABLE)
+    path = Path(named) if named else next((path for path in candidates if path.is_file()), None)
     if path is None:
-        candidates = tuple(str(folder / STACK_ENV) for folder in _folders())
-        return Environment(given, ("the environment", *candidates))
+        return Environment(given, ("the environment", *map(str, candidates)))
     return Environment(read_env_file(path) | given, ("the environment", str(path)))
 
 
@@ -138,21 +154,19 @@ def read_env_file(path: Path) -> dict[str, str]:
     return values
 
 
-def _default_env_file(environ: Mapping[str, str]) -> Path | None:
-    named = environ.get(ENV_FILE_VARIABLE)
-    if named:
-        return Path(named)
-    return next((path for folder in _folders() if (path := folder / STACK_ENV).is_file()), None)
-
-
-def _folders() -> tuple[Path, ...]:
+def _local_files(command: str | None) -> list[Path]:
+    """Return the files that may hold a command's settings, the first one that is there goes."""
     here = Path.cwd()
-    return (here,) if here == CHECKOUT else (here, CHECKOUT)
+    folders = (here,) if here == CHECKOUT else (here, CHECKOUT)
+    own = IDENTITY_FILES.get(command or "")
+    names = (own, STACK_ENV) if own else (STACK_ENV,)
+    return [folder / LOCAL_FILES / name for folder in folders for name in names]
 
 
-def current_environment(env_file: Path | None) -> Environment:
-    """Return the settings given to this process."""
-    return load_environment(env_file, os.environ)
+def current_environment(context: click.Context) -> Environment:
+    """Return the settings given to the command that is run."""
+    env_file: Path | None = context.obj
+    return load_environment(env_file, os.environ, context.info_name)
 
 
 def _password_of(uri: str) -> str | None:

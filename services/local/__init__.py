@@ -10,7 +10,8 @@
 
 `start_stack` returns when each service has passed its health check; the dict it returns is what
 it also wrote to `<state_dir>/stack.env`: every setting of `libs.models.config`, ready for
-`os.environ.update`. Any number of stacks live side by side, one a state directory. A second call
+`os.environ.update`, with the pipeline's keys; those of other users are in files beside it
+(`identities`). Any number of stacks live side by side, one a state directory. A second call
 starts only what is missing, so a test session may start the data servers first and the rest
 later. `environ={}` keeps endpoints that the shell gives (MINIO_ENDPOINT, …) out of it. As root the
 clusters of a state directory that user postgres cannot enter (pytest's, for one) live in

@@ -23,6 +23,7 @@ from typing import Any
 from pymongo import MongoClient
 
 from services.cli.exits import ExitCode
+from services.cli.settings import PREFIXES
 from services.local.errors import StackError
 from services.local.layout import CHECKOUT, DEFAULT_STATE_DIR
 from services.local.stack import stack_environment
@@ -63,19 +64,20 @@ class Stop:
 def main() -> int:
     """Run the tour; 0 where every drop got the answer it should get."""
     try:
-        env = {**os.environ, **stack_environment(DEFAULT_STATE_DIR)}
+        settings = stack_environment(DEFAULT_STATE_DIR)
     except StackError as err:
         print(f"error: {err}", file=sys.stderr)
         return 1
+    # Each command finds its own user's settings in .local, unless the shell has others.
+    env = {name: value for name, value in os.environ.items() if not name.startswith(PREFIXES)}
     with tempfile.TemporaryDirectory() as folder:
         is_as_expected = _drops(env, Path(folder))
     _show("What is published", ["datasets"], env)
     _show("Where the files are", ["show", "demo/nz-pa-points"], env)
-    _query_the_ledger(env)
+    _query_the_ledger(settings)
     print(
-        f"\nThe runs, their phases and the datasets: {env['SPATIAL_ETL_WEBSERVER_URL']}\n"
-        f"The stack's settings, for your own S3 and MongoDB clients: "
-        f"{DEFAULT_STATE_DIR / 'stack.env'}\n"
+        f"\nThe runs, their phases and the datasets: {settings['SPATIAL_ETL_WEBSERVER_URL']}\n"
+        f"Settings for your own S3 and MongoDB clients: {DEFAULT_STATE_DIR}/*.env\n"
         f"Drop your own file: {COMMAND.relative_to(CHECKOUT)} submit FILE --dataset my/data "
         "--project mine --description '…' --wait\n"
         "The stack keeps running. To stop it: make down"
@@ -147,11 +149,11 @@ def _short(arg: str | Path) -> str:
     return arg
 
 
-def _query_the_ledger(env: dict[str, str]) -> None:
+def _query_the_ledger(settings: dict[str, str]) -> None:
     query = {"dataset_id": "demo/fells-loop"}
     print(f"\n== The ledger, with pymongo alone\n>>> db.assets.find_one({query}, {LEDGER_FIELDS})")
-    with MongoClient[dict[str, Any]](env["MONGO_URI"]) as client:
-        print(client[env["MONGO_DATABASE"]].assets.find_one(query, LEDGER_FIELDS))
+    with MongoClient[dict[str, Any]](settings["MONGO_URI"]) as client:
+        print(client[settings["MONGO_DATABASE"]].assets.find_one(query, LEDGER_FIELDS))
 
 
 if __name__ == "__main__":

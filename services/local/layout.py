@@ -58,6 +58,15 @@ class Layout:
         """Settings of the stack as KEY=VALUE lines."""
         return self.state_dir / "stack.env"
 
+    def identity_env(self, identity: str) -> Path:
+        """Return the settings of a user who is not the pipeline, as KEY=VALUE lines."""
+        return self.state_dir / f"{identity}.env"
+
+    @property
+    def s3_config(self) -> Path:
+        """Identities of the S3 server and what each may do."""
+        return self.state_dir / "s3.json"
+
     @property
     def secrets(self) -> Path:
         """Generated passwords, also those no client needs."""
@@ -134,8 +143,8 @@ class Layout:
         clusters = (self.postgres_dir("postgis"), self.postgres_dir("dagster-postgres"))
         for directory in (*self._private_dirs, *clusters):
             shutil.rmtree(directory, ignore_errors=True)
-        files = (self.supervisor_conf, self.stack_env, self.secrets, self.plan, self.lock)
-        for file in files:
+        files = (self.supervisor_conf, self.s3_config, self.secrets, self.plan, self.lock)
+        for file in (*files, *self.state_dir.glob("*.env")):
             file.unlink(missing_ok=True)
         for parent in {self.state_dir, self.postgres_root()}:
             if parent.exists() and not any(parent.iterdir()):

@@ -148,6 +148,7 @@ def _s3(layout: Layout, plan: Plan) -> Program:
             *(str(VENV_BIN / "weed"), "-logtostderr=true", "mini"),
             *(f"-dir={layout.s3_dir}", f"-bucket={buckets}"),
             *(f"-ip={LOOPBACK}", f"-ip.bind={LOOPBACK}", "-master.telemetry=false"),
+            f"-s3.config={layout.s3_config}",
             *("-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0"),
             *(f"-s3.port={ports['s3']}", f"-s3.port.grpc={ports['s3-grpc']}"),
             *(f"-master.port={ports['s3-master']}", f"-master.port.grpc={ports['s3-master-grpc']}"),
@@ -157,11 +158,9 @@ def _s3(layout: Layout, plan: Plan) -> Program:
             f"-filer.localSocket={layout.run_dir / 'filer.sock'}",
             f"-s3.localSocket={layout.run_dir / 's3.sock'}",
         ),
-        # The keys after the first two close the filer's and the volume server's own HTTP ports to
-        # whoever else is on this machine: without a token from the S3 gateway they answer 401.
+        # These keys close the filer's and the volume server's own HTTP ports to whoever else is on
+        # this machine: without a token from the S3 gateway they answer 401.
         environment={
-            "AWS_ACCESS_KEY_ID": "MINIO_ACCESS_KEY",
-            "AWS_SECRET_ACCESS_KEY": "MINIO_SECRET_KEY",
             "WEED_JWT_SIGNING_KEY": "SEAWEED_SIGNING_KEY",
             "WEED_JWT_SIGNING_READ_KEY": "SEAWEED_SIGNING_KEY",
             "WEED_JWT_FILER_SIGNING_KEY": "SEAWEED_SIGNING_KEY",

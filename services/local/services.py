@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from services.local.health import Probe, probes
+from services.local.identities import ledger_users
 from services.local.layout import CHECKOUT, Layout
-from services.local.mongo import provision_user
+from services.local.mongo import provision_users
 from services.local.ports import LOOPBACK
 from services.local.postgres import Cluster
 from services.local.settings import Plan
@@ -51,7 +52,9 @@ def services(
         Service(
             "mongo",
             probe["mongo"],
-            prepare=lambda: provision_user(layout, plan.ports["mongo"], keys["mongo_password"]),
+            prepare=lambda: provision_users(
+                layout, plan.ports["mongo"], tuple(ledger_users(plan, keys).values())
+            ),
         ),
         Service("user-code", probe["user-code"]),
         Service("webserver", probe["webserver"], after=("dagster-postgres", "user-code")),

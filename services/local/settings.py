@@ -1,7 +1,8 @@
 """The settings of a running stack: generated passwords, chosen ports, endpoints given from outside.
 
 What belongs here: computing them, and `stack.env`, `secrets.json`, `plan.json`, which keep them.
-What does not: what each setting means (`libs.models.config`).
+What does not: what each setting means (`libs.models.config`), who else may use the servers
+(`identities`).
 """
 
 import json
@@ -42,11 +43,17 @@ ENDPOINTS = {
 SECRET_NAMES = (
     "dagster_postgres_admin_password",
     "dagster_postgres_password",
+    "mongo_admin_password",
     "mongo_password",
+    "mongo_reader_password",
     "postgis_admin_password",
     "postgis_password",
+    "s3_admin_secret_key",
+    "s3_reader_secret_key",
+    "s3_reaper_secret_key",
     "s3_secret_key",
     "s3_signing_key",
+    "s3_uploader_secret_key",
 )
 
 
@@ -118,8 +125,7 @@ def save_plan(layout: Layout, plan: Plan) -> None:
     """Write `plan.json` and `stack.env`."""
     recorded = {"ports": dict(plan.ports), "given": sorted(plan.given)}
     write_private(layout.plan, json.dumps(recorded, indent=1))
-    lines = (f"{name}={shlex.quote(value)}\n" for name, value in plan.settings.items())
-    write_private(layout.stack_env, "".join(lines))
+    write_env_file(layout.stack_env, plan.settings)
 
 
 def load_plan(layout: Layout) -> Plan | None:
@@ -127,10 +133,19 @@ def load_plan(layout: Layout) -> Plan | None:
     if not (layout.plan.exists() and layout.stack_env.exists()):
         return None
     recorded = json.loads(layout.plan.read_text())
-    lines = layout.stack_env.read_text().splitlines()
-    pairs = (line.partition("=") for line in lines)
-    settings = {name: "".join(shlex.split(value)) for name, _, value in pairs}
-    return Plan(recorded["ports"], frozenset(recorded["given"]), settings)
+    return Plan(recorded["ports"], frozenset(recorded["given"]), read_env_file(layout.stack_env))
+
+
+def write_env_file(path: Path, settings: Mapping[str, str]) -> None:
+    """Write settings as KEY=VALUE lines that a shell reads, for their owner alone."""
+    lines = (f"{name}={shlex.quote(value)}\n" for name, value in sorted(settings.items()))
+    write_private(path, "".join(lines))
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """Return the settings that `write_env_file` wrote."""
+    pairs = (line.partition("=") for line in path.read_text().splitlines())
+    return {name: "".join(shlex.split(value)) for name, _, value in pairs}
 
 
 def write_private(path: Path, text: str) -> None:
@@ -164,8 +179,10 @@ def _local_settings(
     by_service = {
         "s3": {
             "MINIO_ENDPOINT": f"{LOOPBACK}:{ports['s3']}",
-            "MINIO_ACCESS_KEY": "spatial-etl",
+            "MINIO_ACCESS_KEY": "spatial-etl-pipeline",
             "MINIO_SECRET_KEY": keys["s3_secret_key"],
+            "MINIO_REAPER_ACCESS_KEY": "spatial-etl-reaper",
+            "MINIO_REAPER_SECRET_KEY": keys["s3_reaper_secret_key"],
             "MINIO_SECURE": "false",
         },
         "postgis": _postgres_settings(

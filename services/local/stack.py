@@ -16,6 +16,7 @@ from pathlib import Path
 from services.local.bring_up import BringUp
 from services.local.errors import StackError
 from services.local.health import PROBE_ERRORS
+from services.local.identities import write_identities
 from services.local.layout import CHECKOUT, Layout
 from services.local.ports import Ports, choose_ports
 from services.local.postgres import BIN_DIR
@@ -29,6 +30,7 @@ from services.local.settings import (
     load_plan,
     load_secrets,
     make_plan,
+    read_env_file,
     save_plan,
 )
 from services.local.supervision import ENDED_STATES, Process, Supervisor, end_strays
@@ -122,6 +124,16 @@ def stack_environment(state_dir: Path | str) -> dict[str, str]:
     return dict(plan.settings)
 
 
+def admin_environment(state_dir: Path | str) -> dict[str, str]:
+    """Return the settings of the last `up` with the keys of who may do everything."""
+    settings = stack_environment(state_dir)
+    own = Layout.of(state_dir).identity_env("admin")
+    if not own.exists():
+        raise StackError(f"{own} is missing: the S3 server or the ledger is given from outside")
+    kept = {name: value for name, value in settings.items() if "_REAPER_" not in name}
+    return kept | read_env_file(own)
+
+
 def _wanted(known: Mapping[str, Service], only: Collection[str] | None) -> list[Service]:
     unknown = set(only or ()) - set(known)
     if unknown:
@@ -148,10 +160,12 @@ def _launch(
     chosen = choose_ports(ports, last.ports if last else {}, say)
     plan = make_plan(layout, chosen, given, environ)
     save_plan(layout, plan)
+    keys = load_secrets(layout.secrets)
+    write_identities(layout, plan, keys)
     shutil.copy(CHECKOUT / "services" / "dagster" / "dagster.yaml", layout.dagster_home)
     layout.supervisor_conf.write_text(supervisor_conf(layout, programs(layout, plan, definitions)))
-    signing_key = load_secrets(layout.secrets)["s3_signing_key"]
-    supervisor.launch(child_environment(os.environ, plan) | {"SEAWEED_SIGNING_KEY": signing_key})
+    signing_key = {"SEAWEED_SIGNING_KEY": keys["s3_signing_key"]}
+    supervisor.launch(child_environment(os.environ, plan) | signing_key)
     return plan
 
 

@@ -11,12 +11,16 @@ SELECT NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'role') AS is_missing \
 \if :is_missing
 CREATE ROLE :"role" LOGIN;
 \endif
-ALTER ROLE :"role" PASSWORD :'password';
+ALTER ROLE :"role" NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS
+    PASSWORD :'password';
 
 SELECT NOT EXISTS (SELECT FROM pg_database WHERE datname = :'db') AS is_missing \gset
 \if :is_missing
 CREATE DATABASE :"db" OWNER :"role";
 \endif
+
+-- The role owns this database and sees no other; nobody else sees this one.
+REVOKE ALL ON DATABASE :"db", postgres, template1 FROM PUBLIC;
 
 \connect :"db"
 SET client_min_messages = warning;

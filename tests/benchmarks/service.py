@@ -16,14 +16,13 @@ from types import TracebackType
 from typing import Any, Self
 
 import psutil
-from minio import Minio
 from pymongo import MongoClient
 
 from services.local.layout import Layout
-from services.local.stack import remove_stack, start_stack
+from services.local.stack import admin_environment, remove_stack, start_stack
 from tests.chaos.processes import Processes
 from tests.e2e.webserver import Webserver
-from tests.support import LandingUser, make_manifest
+from tests.support import LandingUser, bare_s3_client, make_manifest
 
 LANDING = "landing-zone"
 POLL_S = 0.02
@@ -80,13 +79,7 @@ def bench_service() -> Iterator[BenchService]:
     with tempfile.TemporaryDirectory(prefix="spatial-etl-bench-") as folder:
         state_dir = Path(folder) / "state"
         env = start_stack(state_dir, environ={}, definitions="tests.benchmarks.definitions")
-        client = Minio(
-            env["MINIO_ENDPOINT"],
-            access_key=env["MINIO_ACCESS_KEY"],
-            secret_key=env["MINIO_SECRET_KEY"],
-            secure=False,
-            region="us-east-1",
-        )
+        client = bare_s3_client(admin_environment(state_dir))
         try:
             with MongoClient[dict[str, Any]](env["MONGO_URI"], tz_aware=True) as mongo:
                 yield BenchService(

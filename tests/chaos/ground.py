@@ -18,7 +18,7 @@ from pymongo.errors import PyMongoError
 from urllib3.exceptions import HTTPError
 
 from services.local.layout import Layout
-from services.local.stack import remove_stack, stack_status, start_stack
+from services.local.stack import admin_environment, remove_stack, stack_status, start_stack
 from tests.chaos.processes import Processes
 from tests.chaos.stream import KINDS, Stream
 from tests.crash.audit import FINAL, Audit, Auditor, Expected
@@ -35,7 +35,8 @@ class Ground:
     def __init__(self, state_dir: Path, seed: int, say: Say, settings: Mapping[str, str]) -> None:
         self.say = say
         self.rng = random.Random(seed)
-        self.settings = start_stack(state_dir, environ=settings)
+        start_stack(state_dir, environ=settings)
+        self.settings = admin_environment(state_dir)
         self.layout = Layout.of(state_dir)
         self.processes = Processes(self.layout)
         self.auditor = Auditor(self.settings)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from minio import Minio
 
-from services.local.stack import remove_stack, stack_environment, start_stack
+from services.local.stack import admin_environment, remove_stack, start_stack
 from tests.corpus.line_daemon import LineDaemon
-from tests.support import LandingUser
+from tests.support import LandingUser, bare_s3_client
 
 SERVERS = ("postgis", "s3", "mongo")
 CHILD_TIMEOUT_S = 60
@@ -45,7 +45,7 @@ def whole_stack(runs: int) -> Iterator[Service]:
 @contextmanager
 def running_stack(state_dir: Path) -> Iterator[Service]:
     """Use the stack that `make up` started in `state_dir`."""
-    yield _service(stack_environment(state_dir))
+    yield _service(admin_environment(state_dir))
 
 
 @contextmanager
@@ -64,17 +64,11 @@ def _stack(
     with tempfile.TemporaryDirectory(prefix="spatial-etl-corpus-") as folder:
         state_dir = Path(folder) / "state"
         try:
-            yield start_stack(state_dir, environ=environ, only=only)
+            start_stack(state_dir, environ=environ, only=only)
+            yield admin_environment(state_dir)
         finally:
             remove_stack(state_dir)
 
 
 def _service(env: dict[str, str]) -> Service:
-    client = Minio(
-        env["MINIO_ENDPOINT"],
-        access_key=env["MINIO_ACCESS_KEY"],
-        secret_key=env["MINIO_SECRET_KEY"],
-        secure=env["MINIO_SECURE"] == "true",
-        region=env["MINIO_REGION"],
-    )
-    return Service(client, env["MINIO_LANDING_BUCKET"], env["MINIO_LAKE_BUCKET"])
+    return Service(bare_s3_client(env), env["MINIO_LANDING_BUCKET"], env["MINIO_LAKE_BUCKET"])

@@ -19,6 +19,8 @@ from minio import Minio
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from tests.support import bare_s3_client
+
 FINAL = {"published", "unchanged", "rejected", "failed", "canceled"}
 FOLDERS = {"published": "archive", "unchanged": "archive"}
 Document = dict[str, Any]
@@ -66,13 +68,7 @@ class Auditor:
     @cached_property
     def s3(self) -> Minio:
         """The S3 server."""
-        return Minio(
-            self.settings["MINIO_ENDPOINT"],
-            access_key=self.settings["MINIO_ACCESS_KEY"],
-            secret_key=self.settings["MINIO_SECRET_KEY"],
-            secure=False,
-            region="us-east-1",
-        )
+        return bare_s3_client(self.settings)
 
     def audit(self, expected: Mapping[str, Expected]) -> Audit:
         """Compare what is there with the drops that were made, by the names of their manifests."""

@@ -74,10 +74,10 @@ def line(clients: Clients, own_user: LandingUser) -> Line:
 
 @pytest.fixture
 def stage(
-    stack_env: dict[str, str], s3_client: Minio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    admin_env: dict[str, str], s3_client: Minio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Stage]:
     """Return a service with empty buckets, an empty ledger and an empty work folder."""
-    environment = stack_env | {
+    environment = admin_env | {
         "MINIO_LANDING_BUCKET": CRASH_LANDING,
         "MINIO_LAKE_BUCKET": CRASH_LAKE,
         "MONGO_DATABASE": f"crash_{uuid.uuid4().hex[:12]}",

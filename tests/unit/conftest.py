@@ -73,7 +73,7 @@ def landing(minio: FakeMinio) -> LandingZone:
 
 @pytest.fixture
 def lake(minio: FakeMinio) -> Lake:
-    return Lake(minio, "data-lake")
+    return Lake(minio, "data-lake", minio)
 
 
 @pytest.fixture

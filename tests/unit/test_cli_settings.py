@@ -7,7 +7,7 @@ import pytest
 from libs.models.config import MinIOSettings, PostGISSettings
 from services.cli import settings
 from services.cli.exits import CliUsageError
-from services.cli.main import main
+from services.cli.main import COMMANDS, main
 from services.cli.settings import Environment, load_environment, read_env_file
 
 
@@ -24,10 +24,10 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return here
 
 
-def stack_env(folder: Path, endpoint: str) -> Path:
-    """Write a stack.env as `make up` does."""
-    path = folder / ".local" / "stack.env"
-    path.parent.mkdir(parents=True)
+def stack_env(folder: Path, endpoint: str, name: str = "stack.env") -> Path:
+    """Write a file of settings as `make up` does."""
+    path = folder / ".local" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
         f"# stack\nMINIO_ENDPOINT={endpoint}\nMINIO_ACCESS_KEY=me\nMINIO_SECRET_KEY='top secret'\n"
         "PATH=/nowhere\n"
@@ -64,6 +64,31 @@ def test_the_variable_names_a_file_and_the_checkout_is_last(
 
     named = {"SPATIAL_ETL_ENV_FILE": str(stack_env(tmp_path / "named", "named:1"))}
     assert endpoint_of(load_environment(None, named)) == "named:1"
+
+
+def test_a_command_is_run_with_the_keys_of_its_own_user(tmp_path: Path, elsewhere: Path) -> None:
+    stack_env(tmp_path / "checkout", "checkout:1", "uploader.env")
+    stack_env(elsewhere, "pipeline:1")
+    assert endpoint_of(load_environment(None, {}, "submit")) == "pipeline:1"
+
+    stack_env(elsewhere, "uploader:1", "uploader.env")
+    stack_env(elsewhere, "reader:1", "reader.env")
+
+    found = {
+        command: endpoint_of(load_environment(None, {}, command))
+        for command in ("submit", "explain", "download", "reap", "doctor")
+    }
+    assert found == {
+        "submit": "uploader:1",
+        "explain": "uploader:1",
+        "download": "reader:1",
+        "reap": "pipeline:1",
+        "doctor": "pipeline:1",
+    }
+
+
+def test_every_command_with_keys_of_its_own_is_a_command() -> None:
+    assert set(settings.IDENTITY_FILES) < set(COMMANDS)
 
 
 def test_only_settings_are_taken_from_a_file(elsewhere: Path) -> None:

@@ -87,7 +87,7 @@ def servers(s3: MemoryS3, database: Any) -> Connections:
         "Connections",
         SimpleNamespace(
             landing=LandingZone(client, BUCKET),
-            lake=Lake(client, "data-lake"),
+            lake=Lake(client, "data-lake", client),
             ledger=Ledger(database),
             catalog=Catalog(database),
         ),

@@ -1,5 +1,6 @@
 """Settings of the local stack: what is generated, what is taken from the environment."""
 
+import json
 import os
 import shlex
 import stat
@@ -10,6 +11,7 @@ import pytest
 
 from libs.models.config import MinIOSettings, MongoSettings, ServiceSettings
 from services.local.errors import StackError
+from services.local.identities import s3_configuration, write_identities
 from services.local.layout import Layout
 from services.local.ports import PREFERRED, S3_INNER
 from services.local.settings import (
@@ -97,6 +99,50 @@ def test_settings_that_name_no_server_are_taken_from_the_environment(layout: Lay
     plan = local_plan(layout, {"MINIO_LAKE_BUCKET": "lake", "SPATIAL_ETL_MAX_ATTEMPTS": "5"})
     assert plan.settings["MINIO_LAKE_BUCKET"] == "lake"
     assert plan.settings["SPATIAL_ETL_MAX_ATTEMPTS"] == "5"
+
+
+def test_each_identity_has_its_own_keys_and_no_other(layout: Layout) -> None:
+    plan, keys = local_plan(layout), load_secrets(layout.secrets)
+    write_identities(layout, plan, keys)
+
+    seen = {}
+    for identity in ("admin", "uploader", "reader"):
+        path = layout.identity_env(identity)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        seen[identity] = {name for name, secret in keys.items() if secret in path.read_text()}
+    assert seen == {
+        "admin": {"s3_admin_secret_key", "mongo_admin_password"},
+        "uploader": {"s3_uploader_secret_key", "mongo_reader_password"},
+        "reader": {"s3_reader_secret_key", "mongo_reader_password"},
+    }
+
+
+def test_the_policies_are_of_the_stacks_own_buckets(layout: Layout) -> None:
+    plan = local_plan(layout, {"MINIO_LANDING_BUCKET": "drops", "MINIO_LAKE_BUCKET": "lake"})
+    config = s3_configuration(plan, load_secrets(layout.secrets))
+
+    policies = {policy["name"]: json.loads(policy["content"]) for policy in config["policies"]}
+    named = {
+        resource.removeprefix("arn:aws:s3:::").partition("/")[0]
+        for policy in policies.values()
+        for statement in policy["Statement"]
+        for resource in statement["Resource"]
+    }
+    assert named == {"drops", "lake"}
+    assert set(policies) == {"pipeline", "reaper", "uploader", "reader"}
+
+
+def test_no_identity_is_known_of_servers_that_are_given(layout: Layout) -> None:
+    keys = load_secrets(layout.secrets)
+    write_identities(layout, local_plan(layout), keys)
+    environ = {"MINIO_ENDPOINT": "a:1", "MINIO_ACCESS_KEY": "me", "MINIO_SECRET_KEY": "secret"}
+    given = make_plan(layout, PORTS, frozenset({"s3"}), environ)
+
+    write_identities(layout, given, keys)
+
+    assert not layout.s3_config.exists()
+    assert not layout.identity_env("uploader").exists()
+    assert given.settings["MINIO_REAPER_ACCESS_KEY"] == ""
 
 
 def test_children_do_not_inherit_what_redirects_their_clients(layout: Layout) -> None:

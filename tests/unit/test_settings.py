@@ -96,7 +96,13 @@ def test_a_limit_of_zero_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) 
         config.ServiceSettings()
 
 
-SECRETS = ["MINIO_SECRET_KEY", "POSTGRES_PASSWORD", "MONGO_URI", "DAGSTER_POSTGRES_PASSWORD"]
+SECRETS = [
+    "MINIO_SECRET_KEY",
+    "MINIO_REAPER_SECRET_KEY",
+    "POSTGRES_PASSWORD",
+    "MONGO_URI",
+    "DAGSTER_POSTGRES_PASSWORD",
+]
 
 
 @pytest.mark.parametrize("name", SECRETS)

@@ -9,8 +9,10 @@ import urllib3
 from minio import Minio
 from minio.error import InvalidResponseError, ServerError
 
+from libs.models.config import MinIOSettings
 from libs.models.errors import FidelityError, ManifestError, SourceError, StorageError
 from libs.models.manifest import MAX_MANIFEST_BYTES
+from libs.pipeline.clients import storage
 from libs.storage.client import stream, translated
 from libs.storage.lake import Lake, sha256_of_file, version_prefix
 from libs.storage.landing import ARCHIVE, REJECTED, LandingZone, receipt_key
@@ -202,6 +204,20 @@ def test_a_copy_is_verified(lake: Lake, minio: FakeMinio, table: Path) -> None:
     assert minio.keys("data-lake") == ["new"]
     with pytest.raises(StorageError, match="to read back"):
         lake.copy("new", "newer", "0" * 64)
+
+
+def test_the_lake_is_deleted_from_with_the_reapers_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = {"ENDPOINT": "s3:1", "ACCESS_KEY": "pipeline", "SECRET_KEY": "a"}
+    for name, value in keys.items():
+        monkeypatch.setenv(f"MINIO_{name}", value)
+    assert MinIOSettings().reaper.access_key == "pipeline"
+
+    monkeypatch.setenv("MINIO_REAPER_ACCESS_KEY", "reaper")
+    monkeypatch.setenv("MINIO_REAPER_SECRET_KEY", "b")
+    lake = storage(MinIOSettings())[1]
+
+    users = [client._provider.retrieve().access_key for client in (lake.client, lake.remover)]
+    assert users == ["pipeline", "reaper"]
 
 
 def test_a_download_never_replaces_a_file(lake: Lake, table: Path, tmp_path: Path) -> None:
