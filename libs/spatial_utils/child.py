@@ -7,6 +7,7 @@ its whole process group down on every way out. What does not: what the program's
 
 import errno
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -67,11 +68,8 @@ def run_child(
             stderr=err,
             start_new_session=True,
         )
-        timed_out = False
         try:
-            process.wait(limits.timeout_s)
-        except subprocess.TimeoutExpired:
-            timed_out = True
+            timed_out = not _has_ended(process, limits.timeout_s)
         finally:
             _stop(process)
         return ChildEnd(
@@ -81,6 +79,17 @@ def run_child(
             seconds=time.monotonic() - started,
             timed_out=timed_out,
         )
+
+
+def _has_ended(process: subprocess.Popen[bytes], timeout_s: float) -> bool:
+    """Wait for the end of a process, of which `Popen.wait` hears up to 50 ms late."""
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(timeout_s * 1000))
+    finally:
+        os.close(descriptor)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
