@@ -24,7 +24,7 @@ from osgeo import gdal, ogr, osr
 from libs.fidelity.tally import TableTally
 from libs.models.errors import SourceError
 from libs.models.version import Warn
-from libs.spatial_utils import gpx_values, kml_losses, sqlite_values
+from libs.spatial_utils import flatgeobuf_values, gpx_values, kml_fields, kml_losses, sqlite_values
 from libs.spatial_utils.column_types import from_ogr
 from libs.spatial_utils.exact_values import exact_columns, mended
 from libs.spatial_utils.gdal_messages import MessageKinds
@@ -36,8 +36,9 @@ MAX_BATCH_ROWS = 65_536
 EXAMPLES = 5
 UNKNOWN_SIZE_ROWS = 1_000
 ROW_NUMBERS = ("fid", "ogc_fid", "ogr_fid", "objectid", "rowid", "_rowid_", "oid", "rowno")
-COUNTED = "FlatGeobuf"
-"""The driver whose files tell how many features they hold, and that ends early without a word."""
+FLATGEOBUF = "FlatGeobuf"
+"""Its files tell how many features they hold, and GDAL ends early without a word."""
+KML = "LIBKML"
 LINES_OF_POINTS = (("GPX", "routes"), ("GPX", "tracks"))
 """Layers whose lines may have one point: GPX knows such segments, Simple Features does not."""
 NUMBERED_BY_MEMBER = ("GeoJSON", "GeoJSONSeq")
@@ -156,6 +157,8 @@ def describe_layer(layer, request, size_bytes, spool):
         stored = sqlite_values.stored_layer(request["path"], layer.GetName(), described, **place)
     elif driver == "GPX":
         stored = gpx_values.stored_layer(request["path"], layer.GetName(), described)
+    elif driver == FLATGEOBUF and types is None:
+        stored = flatgeobuf_values.stored_layer(request["path"], layer.GetName(), described)
     WARNINGS.extend(stored.warnings)
     for position, column in stored.columns.items():
         described[position] |= {"type": column.type, "subtype": "None"}
@@ -171,7 +174,7 @@ def describe_layer(layer, request, size_bytes, spool):
         are_read = (feature.GetGeometryRef() is not None for feature in layer)
         raise sqlite_values.unread_geometry(request["path"], layer.GetName(), are_read, **place)
     announced = layer.GetFeatureCount(False)
-    if driver == COUNTED and announced > tally.rows:
+    if driver == FLATGEOBUF and announced > tally.rows:
         complain(f"the header tells of {announced} features, {tally.rows} could be read")
     for position, column in exact.items():
         if column.kind == "DateTime":
@@ -330,18 +333,26 @@ def other_layers(source, wanted):
     return [name for name in names if wanted and name not in wanted]
 
 
+def field_names(source):
+    """Return the names of the fields of all layers."""
+    definitions = [source.GetLayer(n).GetLayerDefn() for n in range(source.GetLayerCount())]
+    return {d.GetFieldDefn(n).GetName() for d in definitions for n in range(d.GetFieldCount())}
+
+
 def main(request):
     """Print the description of the source that `request` names."""
     gdal.PushErrorHandler(collect_problem)
     osr.DontUseExceptions()
     answer = {"driver": None, "layers": [], "reason": None}
     try:
+        if request["driver"] == KML:
+            WARNINGS.extend(kml_fields.declare_texts(request["path"]))
         source = open_source(request)
         if source is not None:
             answer |= {"driver": request["driver"], "layers": described_layers(source, request)}
             answer["other_layers"] = other_layers(source, request["layers"])
-            if request["driver"] == "LIBKML":
-                WARNINGS.extend(kml_losses.left_out(request["path"]))
+            if request["driver"] == KML:
+                WARNINGS.extend(kml_losses.left_out(request["path"], field_names(source)))
     except SourceError as err:
         answer["reason"] = err.reason.model_dump()
     answer["problems"] = described_problems(request["driver"])

@@ -6,6 +6,7 @@ What belongs here: counting it. What does not: reading the rest
 
 import re
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
@@ -26,6 +27,7 @@ _READ = {
     | {"ExtendedData"},
     "GroundOverlay": {"Icon", "LatLonBox", "gx:LatLonQuad", "visibility", "drawOrder"},
     "ExtendedData": {"Data", "SchemaData"},
+    "SchemaData": {"SimpleData"},
     "gx:Track": {"gx:coord", "altitudeMode", "gx:altitudeMode"},
     "gx:MultiTrack": {"gx:Track", "altitudeMode", "gx:altitudeMode"},
 } | dict.fromkeys(
@@ -54,12 +56,14 @@ class _Found:
         )
 
 
-def left_out(path: str) -> list[Warn]:
+def left_out(path: str, fields: Collection[str]) -> list[Warn]:
     """Return the warning of what GDAL leaves out of the document at `path`; none for nothing.
+
+    `fields` are the names of the fields that it made of the document.
 
     Raises `SourceError` where the document cannot be followed to its end.
     """
-    reader = _Reader()
+    reader = _Reader(fields)
     read_document(path, reader.parser)
     if not reader.found:
         return []
@@ -71,7 +75,7 @@ def left_out(path: str) -> list[Warn]:
 class _Reader:
     """Counts what is left out; `found` says what and how much of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, fields: Collection[str]) -> None:
         self.found: dict[str, _Found] = defaultdict(_Found)
         self.parser = expat.ParserCreate()
         self.parser.buffer_text = True
@@ -82,6 +86,7 @@ class _Reader:
         self._ignored_from = 0
         self._texts: list[str] = []
         self._data: set[str] = set()
+        self._fields = {name.casefold() for name in fields}
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         name = name.removeprefix("kml:")
@@ -95,6 +100,8 @@ class _Reader:
         if parent in _READ and name not in _READ[parent]:
             self.found[f"{name} of {parent}"].add()
             self._ignored_from = len(self._path)
+        elif name == "SimpleData" and attributes.get("name", "").casefold() not in self._fields:
+            self.found["SimpleData of no known Schema"].add(attributes.get("name", ""))
         elif name == "ExtendedData":
             self._data.clear()
         elif parent == "ExtendedData":

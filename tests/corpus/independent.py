@@ -14,7 +14,6 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pyogrio
 from pyproj import CRS
@@ -85,26 +84,25 @@ def _read_parquet(path: Path) -> Content:
 
 
 def _read_with_gdal(path: Path, layer: str, encoding: str | None) -> Content:
+    """Return a layer without a CSV's WKT, which is its geometry, and a KML's ids.
+
+    GDAL 3.6 reads no ids of Placemarks, and `libs.spatial_utils.kml_losses` says so.
+    """
     layers = [str(name) for name in pyogrio.list_layers(path)[:, 0]]
     if layer not in layers and len(layers) > 1:
         raise NotReadError(f"layer {layer!r} is not among {layers}"[:300])
     name = layer if layer in layers else layers[0]
     options: dict[str, Any] = {"encoding": encoding} if encoding else {}
+    if path.suffix.lower() == ".csv":
+        options["KEEP_GEOM_COLUMNS"] = "NO"
     meta, table = pyogrio.raw.read_arrow(path, layer=name, datetime_as_string=True, **options)
     geometry = meta["geometry_name"] or "wkb_geometry"
     if meta["geometry_type"] is None or geometry not in table.column_names:
         geometry = None
     crs = CRS.from_user_input(meta["crs"]) if meta["crs"] else None
-    if path.suffix.lower() == ".kml":
-        table = _without_empty_id(table)
+    if path.suffix.lower() == ".kml" and "id" in table.column_names:
+        table = table.drop_columns(["id"])
     return content_of(table, geometry, crs)
-
-
-def _without_empty_id(table: pa.Table) -> pa.Table:
-    """Return a KML layer without the column of ids that later versions of GDAL always add."""
-    if "id" in table.column_names and table["id"].null_count == table.num_rows:
-        return table.drop_columns(["id"])
-    return table
 
 
 def _unpacked(path: Path, scratch: Path) -> Path:

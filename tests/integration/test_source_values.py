@@ -20,24 +20,26 @@ SOURCE: list[dict[str, Any]] = [
     {
         "n": 0, "flag": True, "whole": -(2**31), "big": 2**63 - 1, "real": 1 / 3,
         "text": "a\tb\nc \\N", "day": "1969-12-31", "at": "2024-02-29T12:00:00+05:45",
+        "hour": "00:00:00",
         "words": ["back\\slash", "", "a,b", 'q"'], "numbers": [1 / 3, 5e-324],
     },
     {
         "n": 1, "flag": False, "whole": 2**31 - 1, "big": -(2**63), "real": 1.7976931348623157e308,
         "text": "", "day": "1582-10-10", "at": "0001-01-01T00:00:00Z", "words": [], "numbers": [],
+        "hour": "12:34:56",
     },
     {
         "n": 2, "flag": True, "whole": 0, "big": 0, "real": 5e-324, "text": "🚲日本",
         "day": "2024-02-29", "at": "2024-02-29T23:59:59.999-11:30", "words": ["x"],
-        "numbers": [0.1],
+        "numbers": [0.1], "hour": "23:59:59.999",
     },
     {
         "n": 3, "flag": None, "whole": None, "big": None, "real": None, "text": None, "day": None,
-        "at": None, "words": None, "numbers": None,
+        "at": None, "words": None, "numbers": None, "hour": None,
     },
 ]  # fmt: skip
 DRIVERS = {"GeoJSON": "geojson", "GPKG": "gpkg", "FlatGeobuf": "fgb"}
-HELD_AS_TEXT = {"GPKG": {"words", "numbers"}, "FlatGeobuf": {"words", "numbers"}}
+HELD_AS_TEXT = {"GPKG": {"words", "numbers", "hour"}, "FlatGeobuf": {"words", "numbers"}}
 LEFT_OUT = {"FlatGeobuf": {"words", "numbers"}}
 
 
@@ -47,6 +49,7 @@ def expected(row: dict[str, Any]) -> dict[str, Any]:
     if row["day"]:
         typed["day"] = dt.date.fromisoformat(row["day"])
         typed["at"] = dt.datetime.fromisoformat(row["at"])
+        typed["hour"] = dt.time.fromisoformat(row["hour"])
     return typed
 
 

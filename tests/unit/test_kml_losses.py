@@ -25,8 +25,15 @@ LOSSES = [
         "<Placemark><TimeSpan><begin>2020</begin><end>2021-02-03</end></TimeSpan></Placemark>",
         "time that is no full date (1: 2020)",
     ),
+    (
+        '<Placemark><ExtendedData><SchemaData schemaUrl="#gone"><SimpleData name="pop">5'
+        '</SimpleData><SimpleData name="KNOWN">6</SimpleData></SchemaData></ExtendedData>'
+        "</Placemark>",
+        "SimpleData of no known Schema (1: pop)",
+    ),
     ("<kml:Placemark><kml:name>n</kml:name><kml:address/></kml:Placemark>", "address of"),
 ]
+FIELDS = ("Name", "known")
 KEPT = (
     "<Folder><name>f</name><Placemark><name>n</name><TimeStamp><when>2020-01-01T00:00:00Z</when>"
     f'</TimeStamp><ExtendedData><Data name="a"><value>1</value></Data></ExtendedData>{POINT}'
@@ -46,11 +53,11 @@ def document(tmp_path: Path, content: str) -> str:
 
 @pytest.mark.parametrize(("content", "said"), LOSSES)
 def test_a_loss_is_named_with_its_count(tmp_path: Path, content: str, said: str) -> None:
-    (warning,) = left_out(document(tmp_path, content))
+    (warning,) = left_out(document(tmp_path, content), FIELDS)
 
     assert warning.code == "source.elements_left_out"
     assert said in warning.message
 
 
 def test_nothing_is_said_of_what_gdal_reads(tmp_path: Path) -> None:
-    assert left_out(document(tmp_path, KEPT)) == []
+    assert left_out(document(tmp_path, KEPT), FIELDS) == []

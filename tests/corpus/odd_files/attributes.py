@@ -47,7 +47,12 @@ def geopackage_every_type(folder: Path) -> Path:
     return _converted(folder, "types.gpkg")
 
 
-@case(Expectation(rows=3, cells={"large": [BIG, SMALL, None]}))
+@case(
+    Expectation(
+        rows=3, cells={"large": [BIG, SMALL, None], "hour": ["00:00:00", "23:59:59", None]}
+    ),
+    is_lean=True,
+)
 def flatgeobuf_every_type(folder: Path) -> Path:
     return _converted(folder, "types.fgb", without=("numbers", "texts"))
 
@@ -193,6 +198,36 @@ def text_of_one_megabyte(folder: Path) -> Path:
 def text_with_control_characters(folder: Path) -> Path:
     """What COPY gives a meaning to."""
     return geojson(folder / "control.geojson", points(t=["a\tb\nc\r\n", "\\N", "\\.\x07\u2028"]))
+
+
+@case(
+    Expectation(
+        warnings=("column.other_type",),
+        rows=2,
+        cells={"flag": ["true", "0"], "whole": ["3000000000", "1"], "real": [1.5, 2]},
+    ),
+    is_lean=True,
+)
+def kml_values_beyond_their_fields(folder: Path) -> Path:
+    """GDAL reads the bool true as 0, and cuts the number to 32 bits."""
+    kinds = {"flag": "bool", "whole": "int", "real": "double"}
+    rows = (("true", "3000000000", "1.5"), ("0", "1", "2"))
+    fields = "".join(f'<SimpleField name="{name}" type="{kind}"/>' for name, kind in kinds.items())
+    marks = []
+    for row in rows:
+        values = (
+            f'<SimpleData name="{name}">{value}</SimpleData>'
+            for name, value in zip(kinds, row, strict=True)
+        )
+        data = f'<ExtendedData><SchemaData schemaUrl="#s">{"".join(values)}</SchemaData>'
+        point = "<Point><coordinates>1,2</coordinates></Point>"
+        marks.append(f"<Placemark>{data}</ExtendedData>{point}</Placemark>")
+    path = folder / "typed.kml"
+    path.write_text(
+        '<kml xmlns="http://www.opengis.net/kml/2.2"><Document><name>typed</name>'
+        f'<Schema id="s" name="s">{fields}</Schema>{"".join(marks)}</Document></kml>'
+    )
+    return path
 
 
 @case(published(rows=2))
