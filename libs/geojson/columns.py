@@ -154,7 +154,8 @@ def _as_time(texts: pa.Array, name: str) -> pa.Array:
     if name == "time":
         is_short = pc.equal(pc.utf8_length(texts), len("00:00"))
         whole = pc.if_else(is_short, pc.binary_join_element_wise(texts, ":00", ""), texts)
-        return whole.cast(pa.time64("us"))
+        moments = pc.binary_join_element_wise("1970-01-01", whole, "T").cast(pa.timestamp("us"))
+        return moments.cast(pa.time64("us"))
     return pc.replace_substring(texts, "/", "-", max_replacements=2).cast(arrow_type(name))
 
 

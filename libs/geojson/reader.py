@@ -190,10 +190,10 @@ class GeoJsonReader:
                 message = f"Column {name!r} became {type_}, which keeps all of its values as they "
                 message += f"were written: {', '.join(sorted(kinds))}."
                 warnings.append(self._order.warn("column.kept_as_text", message))
-            if name != key.name:
-                message = f"The member {key.name!r} of the features became the column {name!r}, "
-                message += f"beside the property {key.name!r}."
-                warnings.append(self._order.warn("column.renamed", message))
+            is_usual_id = key == _ID and name == key.name and type_ == "text"
+            if key.is_member and not is_usual_id:
+                message = f"The member {key.name!r} of the features became the column {name!r}."
+                warnings.append(self._order.warn("column.from_member", message))
         return warnings
 
     def _keep(self, chunk: Chunk, file: pa.NativeFile) -> None:
@@ -287,9 +287,14 @@ class GeoJsonReader:
         except NotGeoJsonError as err:
             raise unknown_format(self._order.file, "another format") from err
         except BrokenFeatureError as err:
-            raise self._order.refusal(
-                err.code,
-                f"expected a GeoJSON feature, found {err}.",
-                remedy="Correct this feature, or export the file anew, and drop it again.",
-                row=err.row,
-            ) from err
+            raise self._refusal(err.code, err, err.row) from err
+        except JsonTextError as err:
+            raise self._refusal("unreadable", err, self._rows + 1) from err
+
+    def _refusal(self, code: str, found: Exception, row: int) -> Exception:
+        return self._order.refusal(
+            code,
+            f"expected a GeoJSON feature, found {found}.",
+            remedy="Correct this feature, or export the file anew, and drop it again.",
+            row=row,
+        )

@@ -29,7 +29,8 @@ class Incomplete(Exception):  # noqa: N818 - no error: more text decides
 def value_end(text: bytes, begin: int, *, is_last: bool) -> int:
     """Return where the value that begins at `begin` ends, whatever it holds.
 
-    Raises `Incomplete` where the text ends before it does; `is_last` where no more text comes.
+    Raises `Incomplete` where the text ends before it does (`is_last` where no more text comes),
+    `JsonTextError` where no value begins there.
     """
     first = text[begin : begin + 1]
     if first == _QUOTE or first in (b"[", b"{"):
@@ -38,6 +39,8 @@ def value_end(text: bytes, begin: int, *, is_last: bool) -> int:
             raise Incomplete
         return end
     found = _SCALAR.match(text, begin)
+    if found is None and begin < len(text):
+        raise JsonTextError(f"{shown(text[begin : begin + _SHOWN])} instead of a value")
     if found is None or (found.end() == len(text) and not is_last):
         raise Incomplete
     return found.end()
