@@ -43,6 +43,7 @@ EXCUSES: dict[str, frozenset[str]] = {
     "column.zone_assumed": frozenset({"zone"}),
     "column.type_changed": frozenset({"values"}),
     "source.values_changed": frozenset({"values", "cells"}),
+    "source.undecodable_kept": frozenset({"values"}),
     "source.dbf_unreadable_value": frozenset({"values", "cells"}),
     "geometry.invalid": frozenset({"unreadable"}),
 }

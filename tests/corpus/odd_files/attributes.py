@@ -65,9 +65,9 @@ def _converted(folder: Path, name: str, without: tuple[str, ...] = ()) -> Path:
     return made
 
 
-@case(published_or_rejected("source.*", "column.*", cells={"n": [2**64 - 1, 1]}))
+@case(Expectation(rows=2, cells={"n": ["18446744073709551615", "1"]}))
 def whole_number_beyond_64_bits(folder: Path) -> Path:
-    """GDAL makes a double of it: 18446744073709551615 becomes …616."""
+    """GDAL makes a double of it, 18446744073709551616: the digits are kept as text."""
     shapes = [feature({"n": n}, {"type": "Point", "coordinates": [1, 2]}) for n in (2**64 - 1, 1)]
     return geojson(folder / "large.geojson", shapes)
 
