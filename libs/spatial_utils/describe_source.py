@@ -17,7 +17,6 @@ import sys
 
 sys.path.append("/usr/lib/python3/dist-packages")
 
-import numpy as np
 import pyarrow as pa
 from osgeo import gdal, ogr, osr
 
@@ -41,8 +40,6 @@ FLATGEOBUF = "FlatGeobuf"
 KML = "LIBKML"
 LINES_OF_POINTS = (("GPX", "routes"), ("GPX", "tracks"))
 """Layers whose lines may have one point: GPX knows such segments, Simple Features does not."""
-NUMBERED_BY_MEMBER = ("GeoJSON", "GeoJSONSeq")
-"""Drivers that take a feature's numeric member `id` for its number, not for an attribute."""
 
 LEFT_OUT = re.compile("gnoring (all|one or more)")
 VALUE_OF_A_COLUMN = re.compile(
@@ -219,7 +216,7 @@ def read(layer, driver, exact, tally, size_bytes, spool):
     definition = layer.GetLayerDefn()
     is_bare = definition.GetFieldCount() == 0 and definition.GetGeomFieldCount() > 0
     has_key = key_column(layer) is not None
-    has_fid = has_key or is_bare or driver in NUMBERED_BY_MEMBER
+    has_fid = has_key or is_bare
     stream = layer.GetArrowStreamAsPyArrow(
         [f"INCLUDE_FID={'YES' if has_fid else 'NO'}", f"MAX_FEATURES_IN_BATCH={rows}"]
     )
@@ -229,8 +226,6 @@ def read(layer, driver, exact, tally, size_bytes, spool):
         for batch in stream:
             arrays = batch.flatten()
             fids = [arrays.pop(0)] if has_fid else []
-            if driver in NUMBERED_BY_MEMBER:
-                tell_own_ids(fids[0].to_numpy(), tally.rows)
             arrays = (fids if has_key else []) + mended(arrays, exact, tally.rows)
             if (driver, layer.GetName()) in LINES_OF_POINTS:
                 arrays[-1], short = with_lines_of_two(arrays[-1])
@@ -238,14 +233,6 @@ def read(layer, driver, exact, tally, size_bytes, spool):
             record = pa.RecordBatch.from_arrays(arrays, [str(n) for n in range(len(arrays))])
             tally.add(record)
             target.write(record)
-
-
-def tell_own_ids(ids, first):
-    """Warn where FIDs are not just the numbers of features."""
-    numbers = np.arange(first, first + len(ids))
-    own = ids[(ids != numbers) & (ids != numbers + 1)]
-    if len(own):
-        PROBLEMS[False, 0].add(f"Numeric ids of features, such as {own[0]}, were left out")
 
 
 def with_lines_of_two(geometries):

@@ -1,13 +1,16 @@
 """Describe and spool a table with geometries: a program run in a child process of its own.
 
-Debian's GDAL has no Parquet driver, and its CSV driver drops what it cannot read: Arrow reads both.
+Debian's GDAL has no Parquet driver, its CSV driver drops what it cannot read, and its GeoJSON
+driver changes values besides: these are read without it.
+
 Run as `python describe_table.py REQUEST`, a `TableRequest` as JSON; prints a source's description,
 or the reason why there is none, as `describe_source.py` does.
 
 What belongs here: facts. What does not: reading a format (`libs.tabular.geoparquet_reader`,
-`libs.tabular.geocsv_reader`).
+`libs.tabular.geocsv_reader`, `libs.geojson.reader`).
 """
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -17,13 +20,14 @@ from pathlib import Path
 sys.path.append("/usr/lib/python3/dist-packages")
 
 import pyarrow as pa
-from osgeo import gdal, ogr
 
 from libs.fidelity.tally import TableTally
 from libs.fidelity.wkb import DIMENSIONS, TYPE_NAMES, WkbError
-from libs.models.errors import SourceError
+from libs.geojson.reader import GeoJsonReader
+from libs.models.errors import CrsError, SourceError
 from libs.models.version import Warn
 from libs.spatial_utils.crs import parse_crs
+from libs.spatial_utils.crs_text import NO_CRS_TEXT, CrsText, crs_of_member
 from libs.spatial_utils.layers import (
     Field,
     GeometryField,
@@ -43,16 +47,17 @@ from libs.tabular.types import resolve
 CURVES = frozenset(
     {"CircularString", "CompoundCurve", "CurvePolygon", "MultiCurve", "MultiSurface"}
 )
+WGS_84, WGS_84_HIGH = "EPSG:4326", "EPSG:4979"
 UNKNOWN_TYPE = GeometryTypeFact(name="Unknown(any)", has_z=False, has_m=False, is_curve=False)
 
 
 def describe(request: TableRequest) -> SourceDescription:
     """Return what the file holds, its rows written to the spool; raises `SourceError`."""
     order = request.order
-    source = _parquet(order) if request.driver == "Parquet" else _csv(request, order)
+    source = _table(request, order)
     columns = source.survey.columns
     types = [column.type or resolve(column.kinds, column.mixed) for column in columns]
-    tally = TableTally(types, has_geometry=bool(source.geometries))
+    tally = TableTally(types, has_geometry=source.has_geometry)
     try:
         _spool(source.batches(types), tally, request.spool)
     except WkbError as err:
@@ -63,20 +68,22 @@ def describe(request: TableRequest) -> SourceDescription:
             "library, and drop it again.",
             row=tally.rows + err.position + 1,
         ) from err
+    geometry_types = _geometry_types(tally)
     return SourceDescription(
         driver=request.driver,
         layers=(
             Layer(
-                name=order.layer,
+                name=source.layer,
                 declared_type=UNKNOWN_TYPE,
-                geometry_fields=source.geometries,
-                geometry_types=_geometry_types(tally),
+                geometry_fields=source.geometries(geometry_types),
+                geometry_types=geometry_types,
                 fields=tuple(
                     Field(name=column.name, type=request.driver, subtype="", known_type=type_name)
                     for column, type_name in zip(columns, types, strict=True)
                 ),
                 facts=tally.facts,
                 measured_s=tally.seconds,
+                crs_text=source.crs_text,
             ),
         ),
         problems=(),
@@ -88,34 +95,80 @@ def describe(request: TableRequest) -> SourceDescription:
 class _Table:
     """A table whichever reader it has; `warnings` are complete when all batches were read."""
 
+    layer: str
     survey: Survey
-    geometries: tuple[GeometryField, ...]
+    has_geometry: bool
+    geometries: Callable[[Sequence[GeometryTypeRows]], tuple[GeometryField, ...]]
     batches: Callable[[Sequence[str]], Iterator[pa.RecordBatch]]
     warnings: Callable[[], Sequence[Warn]]
+    crs_text: CrsText = NO_CRS_TEXT
+
+
+def _table(request: TableRequest, order: ReadOrder) -> _Table:
+    if request.driver == "Parquet":
+        return _parquet(order)
+    return _csv(request, order) if request.driver == "CSV" else _geojson(request, order)
 
 
 def _parquet(order: ReadOrder) -> _Table:
     source = GeoParquetReader(order)
     return _Table(
+        order.layer,
         source.reader.survey(),
-        tuple(map(_geometry_field, source.geometries)),
+        bool(source.geometries),
+        lambda _: tuple(map(_geometry_field, source.geometries)),
         source.batches,
         lambda: source.warnings,
     )
 
 
 def _csv(request: TableRequest, order: ReadOrder) -> _Table:
+    from osgeo import gdal
+
+    gdal.PushErrorHandler("CPLQuietErrorHandler")
     points = None
     if request.x_column is not None and request.y_column is not None:
         points = PointColumns(request.x_column, request.y_column, is_degrees=request.is_degrees)
     source = GeoCsvReader(order, points, parse_wkt=_parse_wkt)
     name = source.geometry_name
     geometries = () if name is None else (GeometryField(name=name, crs=None),)
-    return _Table(source.survey, geometries, source.batches, source.warnings)
+    return _Table(
+        order.layer,
+        source.survey,
+        bool(geometries),
+        lambda _: geometries,
+        source.batches,
+        source.warnings,
+    )
+
+
+def _geojson(request: TableRequest, order: ReadOrder) -> _Table:
+    # What is decoded has no cycles, and looking for some would double the time.
+    gc.disable()
+    source = GeoJsonReader(order, request.spool)
+    said = crs_of_member(source.crs_member)
+
+    def geometries(types: Sequence[GeometryTypeRows]) -> tuple[GeometryField, ...]:
+        by_default = WGS_84_HIGH if any(item.has_z for item in types) else WGS_84
+        return (GeometryField(name="", crs=_crs_named(said.text or by_default)),)
+
+    return _Table(
+        source.layer, source.survey, True, geometries, source.batches, source.warnings, said
+    )
+
+
+def _crs_named(text: str) -> LayerCrs | None:
+    """Return what a `crs` member names; None where nobody knows it."""
+    try:
+        return LayerCrs(wkt=parse_crs(text).wkt, is_swapped=False)
+    except CrsError:
+        return None
 
 
 def _parse_wkt(text: str) -> bytes | None:
     """Return ISO WKB of a text; None where GDAL cannot read all of it as one geometry."""
+    from osgeo import ogr
+
     geometry = ogr.CreateGeometryFromWkt(text)
     return None if geometry is None else bytes(geometry.ExportToIsoWkb(ogr.wkbNDR))
 
@@ -156,7 +209,6 @@ def _geometry_types(tally: TableTally) -> tuple[GeometryTypeRows, ...]:
 
 def main(request: str) -> None:
     """Print the description of the file that `request` names."""
-    gdal.PushErrorHandler("CPLQuietErrorHandler")
     try:
         answer = TableAnswer(found=describe(TableRequest.model_validate_json(request)))
     except SourceError as err:

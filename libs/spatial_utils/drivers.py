@@ -33,9 +33,12 @@ VECTOR_DRIVERS: dict[str, tuple[str, ...]] = {
 LIBKML and not KML, because the latter drops every ExtendedData and Schema field. No driver that
 stands for a server, a query or a list of other files (PostgreSQL, WFS, VRT).
 """
-TABLE_DRIVERS = ("Parquet", "CSV")
-"""Formats that Arrow reads: Debian's GDAL has no driver for Parquet, and its CSV driver drops
-surplus fields, and coordinates that it cannot read, without a word."""
+DECODED_DRIVERS = ("Parquet", "CSV")
+"""Formats whose reader finds the encoding itself."""
+TABLE_DRIVERS = (*DECODED_DRIVERS, "GeoJSON", "GeoJSONSeq")
+"""Formats that are read without GDAL: Debian's has no driver for Parquet, its CSV driver drops
+surplus fields and coordinates that it cannot read, its GeoJSON driver geometries, digits, offsets
+of times and ids, without a word."""
 RASTER_DRIVERS: dict[str, tuple[str, ...]] = {
     "GTiff": (".tif", ".tiff"),
     "SRTMHGT": (".hgt",),

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from libs.models.errors import Reason
 from libs.models.fidelity import HopFacts
 from libs.models.version import Warn
+from libs.spatial_utils.crs_text import NO_CRS_TEXT, CrsText
 
 
 class _Fact(BaseModel):
@@ -73,7 +74,10 @@ class Field(_Fact):
 
 
 class Layer(_Fact):
-    """A layer and what reading all of it found; `measured_s` is the time its facts took."""
+    """A layer and what reading all of it found.
+
+    `measured_s` is the time its facts took, `crs_text` what a GeoJSON file says of its CRS.
+    """
 
     name: str
     declared_type: GeometryTypeFact
@@ -82,6 +86,7 @@ class Layer(_Fact):
     fields: tuple[Field, ...]
     facts: HopFacts
     measured_s: float = 0.0
+    crs_text: CrsText = NO_CRS_TEXT
 
     @property
     def has_geometry(self) -> bool:

@@ -12,7 +12,7 @@ from libs.tabular.reader import MIB, ReadOrder
 
 
 class TableRequest(BaseModel):
-    """A file of Parquet or CSV; all but the first five fields are of CSV alone.
+    """A file that is read without GDAL; all but the first five fields are of CSV.
 
     `x_column` and `y_column` make points, which `is_degrees` keeps within the world.
     """

@@ -38,9 +38,12 @@ EXCUSES: dict[str, frozenset[str]] = {
     "output.m_dropped": frozenset({"m"}),
     "output.column_renamed": frozenset({"names"}),
     "column.renamed": frozenset({"names"}),
+    "column.from_member": frozenset({"names"}),
+    "column.kept_as_text": frozenset({"values"}),
     "column.zone_assumed": frozenset({"zone"}),
     "column.type_changed": frozenset({"values"}),
     "source.values_changed": frozenset({"values", "cells"}),
+    "source.undecodable_kept": frozenset({"values"}),
     "source.dbf_unreadable_value": frozenset({"values", "cells"}),
     "geometry.invalid": frozenset({"unreadable"}),
 }

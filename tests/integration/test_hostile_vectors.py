@@ -11,9 +11,11 @@ import pytest
 
 from libs.models.errors import SourceError
 from libs.spatial_utils.child import Limits
+from libs.spatial_utils.drivers import TABLE_DRIVERS
 from libs.spatial_utils.layers import SourceDescription
 from libs.spatial_utils.ogr import Gdal
 from libs.spatial_utils.recognition import recognise
+from libs.spatial_utils.table_request import TableRequest
 from tests.integration import documents
 from tests.support import geojson, point
 
@@ -61,6 +63,11 @@ def requests() -> Iterator[list[str]]:
 def describe(gdal: Gdal, path: Path) -> SourceDescription:
     driver = recognise(path.name, path, None)
     assert driver is not None
+    if driver in TABLE_DRIVERS:
+        spool = path.parent / "spool"
+        spool.mkdir()
+        order = TableRequest(driver=driver, path=path, file=path.name, layer="a", spool=spool)
+        return gdal.describe_table(order)
     return gdal.describe(path, driver=driver, file=path.name)
 
 
@@ -140,15 +147,17 @@ def test_nothing_is_requested(
     assert requests[1:] == []
 
 
-def test_a_crs_that_lies_on_the_network_is_refused_without_a_request(
+def test_a_crs_that_lies_on_the_network_is_not_asked_for(
     gdal: Gdal, folder: Path, requests: list[str]
 ) -> None:
     link = {"type": "link", "properties": {"href": f"{requests[0]}/crs", "type": "proj4"}}
     path = folder / "a.geojson"
     path.write_bytes(geojson(({"id": 1}, point(1, 2)), crs=link))
 
-    assert refusal(gdal, path).reason.code == "source.refers_elsewhere"
+    (layer,) = describe(gdal, path).layers
 
+    assert layer.geometry_fields[0].crs is None
+    assert requests[0] in layer.crs_text.text
     assert requests[1:] == []
 
 

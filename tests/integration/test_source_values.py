@@ -101,12 +101,34 @@ def test_dates_and_numbers_of_a_shapefile_are_published_as_they_are(
     assert [str(day) if day else None for day in rows.column("day").to_pylist()] == list(days)
 
 
-def test_a_date_that_does_not_exist_is_refused_with_its_row(line: Line, name: str) -> None:
-    content = geojson(({"d": "2024-02-29"}, point(0, 0)), ({"d": "2024-02-30"}, point(1, 0)))
-    path = line.user.put(f"uploads/{name}/d.geojson", content)
+def test_a_geojson_column_is_a_time_only_where_that_changes_nothing(line: Line, name: str) -> None:
+    values = {
+        "d": ["2024-02-29", "2024-02-30"],
+        "t": ["2016-12-31T23:59:60Z", "2024-02-29T12:00:00Z"],
+        "n": [1, "1.50"],
+        "large": [2**64, -1],
+    }
+    rows = [{column: column_values[n] for column, column_values in values.items()} for n in (0, 1)]
+    path = line.user.put(f"uploads/{name}/d.geojson", geojson(*((r, point(0, 0)) for r in rows)))
 
-    with pytest.raises(SourceError, match="found '2024/02/30' in row 2"):
+    version = line.run(name, make_manifest(name, [path]))
+
+    (table,) = version.tables
+    found = pq.read_table(io.BytesIO(lake_bytes(line, table, "geoparquet"))).to_pydict()
+    for column, expected in values.items():
+        assert sorted(found[column]) == sorted(map(str, expected))
+    assert {w.code for w in version.warnings} == {"column.kept_as_text"}
+
+
+def test_a_geometry_that_geojson_has_not_is_refused_with_its_feature(line: Line, name: str) -> None:
+    circle = {"type": "Circle", "coordinates": [1, 2]}
+    content = geojson(({"n": 1}, point(0, 0)), ({"n": 2}, circle))
+    path = line.user.put(f"uploads/{name}/c.geojson", content)
+
+    with pytest.raises(SourceError) as refused:
         line.run(name, make_manifest(name, [path]))
+
+    assert (refused.value.reason.code, refused.value.reason.row) == ("source.broken_geometry", 2)
 
 
 def test_values_that_do_not_fit_their_column_are_published_as_they_are_stored(

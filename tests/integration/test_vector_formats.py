@@ -254,7 +254,7 @@ def test_a_csv_becomes_points_or_a_table_as_the_manifest_says(line: Line, name: 
     assert "source.no_geometry_column" in {warning.code for warning in version.warnings}
 
 
-def test_numeric_ids_of_geojson_that_are_more_than_row_numbers_are_told_of(
+def test_numeric_ids_of_geojson_that_are_more_than_row_numbers_are_a_column(
     line: Line, name: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "ids.geojson"
@@ -265,5 +265,5 @@ def test_numeric_ids_of_geojson_that_are_more_than_row_numbers_are_told_of(
 
     version = drop(line, name, path)
 
-    told = [w.message for w in version.warnings if w.code == "source.values_changed"]
-    assert told == ["Numeric ids of features, such as 7, were left out"]
+    assert rows_of(line, version.tables[0]).sort_values("a")["id"].tolist() == [7, 9]
+    assert [warning.code for warning in version.warnings] == ["column.from_member"]

@@ -16,6 +16,7 @@ from urllib3.exceptions import ProtocolError
 
 from libs.models.errors import SourceError
 from libs.spatial_utils.layers import SourceDescription
+from libs.spatial_utils.table_request import TableRequest
 
 
 class Clock:
@@ -193,3 +194,8 @@ class FakeGdal:
         read = tuple(layer for layer in answer.layers if not layers or layer.name in layers)
         others = tuple(layer.name for layer in answer.layers if layer not in read)
         return answer.model_copy(update={"layers": read, "other_layers": others})
+
+    def describe_table(self, request: TableRequest) -> SourceDescription:
+        return self.describe(
+            request.path, driver=request.driver, spool=request.spool, file=request.file
+        )

@@ -1,14 +1,11 @@
 """What .prj files and GeoJSON's crs members say where GDAL keeps silent."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from libs.spatial_utils.crs_text import MAX_TEXT_BYTES, read_crs_text, set_aside_broken_prj
+from libs.spatial_utils.crs_text import crs_of_member, read_crs_text, set_aside_broken_prj
 
-UTM = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::25832"}}
 URN = "urn:ogc:def:crs:EPSG::25832"
 WKT = (
     'GEOGCS["GCS_WGS_1984",DATUM["D_WGS_1984",SPHEROID["WGS_1984",6378137.0,298.257223563]],'
@@ -16,44 +13,21 @@ WKT = (
 )
 
 
-def collection(rows: int, *, properties: dict[str, Any] | None = None) -> dict[str, Any]:
-    feature = {
-        "type": "Feature",
-        "properties": properties or {},
-        "geometry": {"type": "Point", "coordinates": [1, 2]},
-    }
-    return {"type": "FeatureCollection", "features": [feature] * rows}
-
-
-@pytest.mark.parametrize("rows", [1, MAX_TEXT_BYTES // 50], ids=["small", "large"])
 @pytest.mark.parametrize(
-    ("document", "text", "is_null"),
+    ("member", "text", "is_null"),
     [
-        ({"crs": UTM} | collection(0), URN, False),
-        (collection(0) | {"crs": UTM}, URN, False),
-        ({"crs": {"type": "EPSG", "properties": {"code": 25832}}}, "EPSG:25832", False),
-        ({"crs": None}, "", True),
-        ({"crs": "my grid"}, '"my grid"', False),
-        ({"metadata": {"crs": UTM}}, "", False),
-        ({}, "", False),
+        (b'{"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::25832"}}', URN, False),
+        (b'{"type": "EPSG", "properties": {"code": 25832}}', "EPSG:25832", False),
+        (b"null", "", True),
+        (b'"my grid"', '"my grid"', False),
+        (b"NaM", "NaM", False),
+        (None, "", False),
     ],
-    ids=["before", "after", "old EPSG", "null", "no object", "not at the top", "none"],
+    ids=["name", "old EPSG", "null", "no object", "no JSON", "none"],
 )
-def test_the_crs_member_is_found_at_the_top_level(
-    tmp_path: Path, document: dict[str, Any], text: str, is_null: bool, rows: int
-) -> None:
-    path = tmp_path / "a.geojson"
-    features = collection(rows, properties={"crs": "EPSG:3857"})
-    path.write_text(json.dumps({**document, **features, **document}))
-    found = read_crs_text(path, "GeoJSON")
+def test_a_crs_member_says_its_name(member: bytes | None, text: str, is_null: bool) -> None:
+    found = crs_of_member(member)
     assert (found.text, found.is_null) == (text, is_null)
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"[" * 50_000, b'{"crs":' + b"[" * 50_000])
-def test_a_file_that_is_no_geojson_names_no_crs(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "a.geojson"
-    path.write_bytes(content)
-    assert read_crs_text(path, "GeoJSON").text == ""
 
 
 @pytest.mark.parametrize(

@@ -173,5 +173,5 @@ def test_an_escaped_nul_in_json_is_told_of(
     monkeypatch.setattr("libs.spatial_utils.text_files.CHUNK_BYTES", chunk_bytes)
     path = tmp_path / "places.geojson"
     path.write_text(JSON % text)
-    warnings = make_utf_8(path, "GeoJSON", encoding=None, file=FILE)
+    warnings = make_utf_8(path, "ESRIJSON", encoding=None, file=FILE)
     assert [warn.message.partition(" ")[0] for warn in warnings] == ([str(nuls)] if nuls else [])

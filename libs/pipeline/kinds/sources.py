@@ -24,13 +24,12 @@ from libs.pipeline.stopwatch import MEASURE
 from libs.pipeline.workbench import Workbench
 from libs.spatial_utils import drivers
 from libs.spatial_utils.containers.names import ARCHIVE_SUFFIXES
-from libs.spatial_utils.crs import parse_crs, unreadable_crs
+from libs.spatial_utils.crs import parse_crs
 from libs.spatial_utils.crs_text import (
     NO_CRS_TEXT,
     CrsText,
     read_crs_text,
     set_aside_broken_prj,
-    unreadable_member,
 )
 from libs.spatial_utils.file_sets import companion_of
 from libs.spatial_utils.layers import Layer, SourceDescription
@@ -107,7 +106,9 @@ class _Source:
                 self.spool / f"{number}.arrow",
                 is_only=False,
                 name=layer.name,
-                crs_text=read_crs_text(self.candidate.path, driver),
+                crs_text=layer.crs_text
+                if driver in drivers.TABLE_DRIVERS
+                else read_crs_text(self.candidate.path, driver),
             )
             for number, layer in enumerate(self.description.layers)
         ]
@@ -231,8 +232,6 @@ def _open(bench: Workbench, wanted: _Wanted, warnings: list[Warn]) -> _Source | 
     is_shapefile = driver == "ESRI Shapefile" and candidate.path.suffix == ".shp"
     if is_shapefile:
         set_aside_broken_prj(candidate.path)
-    if driver == "GeoJSON":
-        _require_crs_member(candidate)
     if is_shapefile and ".shx" not in group.companions:
         bench.clients.gdal.restore_index(candidate.path, file=candidate.label)
     candidate, said = _looked_at(candidate)
@@ -254,7 +253,7 @@ def _looked_at(candidate: Candidate) -> tuple[Candidate, Sequence[Warn]]:
     """Return a candidate with the options to open it by, and what its text is warned of."""
     path, driver, label = candidate.path, candidate.driver, candidate.label
     encoding = candidate.file.encoding
-    if driver in drivers.TABLE_DRIVERS:
+    if driver in drivers.DECODED_DRIVERS:
         return candidate, ()
     if driver != "ESRI Shapefile":
         return candidate, make_utf_8(path, driver, encoding=encoding, file=label)
@@ -312,13 +311,6 @@ def _table_request(
         y_column=options.y_column,
         is_degrees=crs is not None and crs.is_in_degrees,
     )
-
-
-def _require_crs_member(candidate: Candidate) -> None:
-    """Raise `CrsError` for a `crs` member nobody can read, before GDAL follows it as a link."""
-    text = unreadable_member(candidate.path)
-    if text and ("link" in text or candidate.file.crs is None):
-        raise unreadable_crs(text, file=candidate.label)
 
 
 def _without_layers(sources: Sequence[_Source]) -> list[Warn]:

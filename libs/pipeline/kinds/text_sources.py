@@ -10,6 +10,7 @@ from libs.models.errors import SourceError
 from libs.models.version import Warn
 from libs.pipeline.kinds.shapefile_answers import unknown_encoding
 from libs.spatial_utils.code_pages import UTF_8, codec_named
+from libs.spatial_utils.drivers import TABLE_DRIVERS
 from libs.spatial_utils.likely_encodings import likely_encodings, shown_readings
 from libs.spatial_utils.text_files import (
     JSON_DRIVERS,
@@ -39,7 +40,7 @@ def make_utf_8(path: Path, driver: str | None, *, encoding: str | None, file: st
         raise _not_in_encoding(decision, decision.wrong, file)
     if not decision.is_plain or decision.doubt:
         recode(text, decision)
-    nuls = count_escaped_nuls(text) if driver in JSON_DRIVERS else 0
+    nuls = count_escaped_nuls(text) if driver in JSON_DRIVERS and driver not in TABLE_DRIVERS else 0
     said = [
         (
             "encoding_doubtful",

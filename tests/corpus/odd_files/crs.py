@@ -140,6 +140,12 @@ def geojson_legacy_crs_unknown(folder: Path) -> Path:
     return geojson(folder / "nowhere.geojson", points(), crs=name)
 
 
+@case(published("crs.declared_used", rows=3), file_fields={"crs": "EPSG:4326"})
+def geojson_legacy_code_unknown_declared(folder: Path) -> Path:
+    name = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::999999"}}
+    return geojson(folder / "nowhere.geojson", points(), crs=name)
+
+
 @case(published(rows=3), file_fields={"crs": "EPSG:4326"})
 def geojson_legacy_crs_unknown_declared(folder: Path) -> Path:
     name = {"type": "name", "properties": {"name": "urn:ogc:def:crs:ACME::1"}}

@@ -134,7 +134,25 @@ def coordinates_empty(folder: Path) -> Path:
     return geojson(folder / "empty.geojson", [feature({"n": 1}, shape) for shape in shapes])
 
 
-@case(published_or_rejected("geometry.*", "source.*", warnings=("*",)))
+@case(rejected("source.broken_geometry"), is_lean=True)
+def geometry_that_geojson_has_not(folder: Path) -> Path:
+    circle = {"type": "Circle", "coordinates": [1, 2], "radius": 3}
+    return geojson(folder / "circle.geojson", [feature({"n": 1}, circle)])
+
+
+@case(rejected("source.broken_geometry"))
+def coordinates_null(folder: Path) -> Path:
+    point = {"type": "Point", "coordinates": [None, None]}
+    return geojson(folder / "null.geojson", [feature({"n": 1}, point)])
+
+
+@case(published("source.heights_added", rows=1))
+def heights_at_some_positions(folder: Path) -> Path:
+    line = {"type": "LineString", "coordinates": [[1, 2, 3], [3, 4]]}
+    return geojson(folder / "heights.geojson", [feature({"n": 1}, line)])
+
+
+@case(published("source.ordinates_dropped", rows=1))
 def four_coordinates(folder: Path) -> Path:
     """RFC 7946 allows no fourth number; GDAL drops it."""
     point = {"type": "Point", "coordinates": [1, 2, 3, 4]}

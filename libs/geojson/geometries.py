@@ -1,0 +1,283 @@
+"""Geometries of GeoJSON as little-endian ISO WKB.
+
+Those of one type and dimension are made together: the lengths of the nested arrays tell where each
+header and each run of coordinates lies. Everything else is made one by one, and judged.
+
+A position has two or three numbers. Of more, the first three are kept; where positions with and
+without a height stand in one geometry, 0 is added, as everybody does: both are counted.
+
+What belongs here: this. What does not: whether a geometry is valid (PostGIS tells).
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from math import isfinite
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from libs.tabular.problems import Tally
+
+_CODES = {
+    "Point": 1, "LineString": 2, "Polygon": 3, "MultiPoint": 4, "MultiLineString": 5,
+    "MultiPolygon": 6, "GeometryCollection": 7,
+}  # fmt: skip
+_DEPTHS = {
+    "Point": 0, "LineString": 1, "MultiPoint": 1, "Polygon": 2, "MultiLineString": 2,
+    "MultiPolygon": 3,
+}  # fmt: skip
+_PARTS = {"MultiPoint": "Point", "MultiLineString": "LineString", "MultiPolygon": "Polygon"}
+_Z = 1000
+_PLAIN, _HIGH = 2, 3
+_DERIVED = ("type", "coordinates", "geometries", "bbox")
+_MAX_DEPTH = 32
+_SHOWN_CHARS = 60
+_NUMBERS = frozenset({int, float})
+
+Integers = npt.NDArray[np.int64]
+
+
+class GeometryError(ValueError):
+    """A value is no geometry; the message tells what was found."""
+
+
+class _Unlike(Exception):  # noqa: N818 - no error: they are made one by one
+    """Geometries that are not all of one kind, or not all sound."""
+
+
+@dataclass
+class GeometryNotes:
+    """Rows whose geometries changed, and members of geometries that were left out."""
+
+    cut: Tally = field(default_factory=Tally)
+    raised: Tally = field(default_factory=Tally)
+    left_out: dict[str, Tally] = field(default_factory=dict)
+
+
+def like_geometries(values: Sequence[Any]) -> pa.Array:
+    """Return geometries, of one type and dimension or None, as WKB; raises `_Unlike`."""
+    present = [value for value in values if value is not None]
+    if not present:
+        return pa.nulls(len(values), pa.binary())
+    kinds = {value.get("type") for value in present if type(value) is dict and len(value) == _PLAIN}
+    if len(kinds) != 1 or any(type(value) is not dict or len(value) != _PLAIN for value in present):
+        raise _Unlike
+    kind = kinds.pop()
+    if kind not in _DEPTHS:
+        raise _Unlike
+    try:
+        made = _made(kind, [value["coordinates"] for value in present])
+    except KeyError as err:
+        raise _Unlike from err
+    if len(present) == len(values):
+        return made
+    places = np.cumsum([value is not None for value in values]) - 1
+    is_null = np.array([value is None for value in values])
+    return made.take(pa.array(places, pa.int64(), mask=is_null))
+
+
+def geometries(values: Sequence[Any]) -> pa.Array | None:
+    """Return geometries as WKB; None where they must be made one by one."""
+    try:
+        return like_geometries(values)
+    except _Unlike:
+        pass
+    by_kind: dict[Any, list[int]] = {}
+    for position, value in enumerate(values):
+        kind = value.get("type") if type(value) is dict else None
+        by_kind.setdefault(kind if isinstance(kind, str) else None, []).append(position)
+    try:
+        arrays = [like_geometries([values[n] for n in places]) for places in by_kind.values()]
+    except _Unlike:
+        return None
+    order = np.empty(len(values), np.int64)
+    order[np.concatenate(list(map(np.array, by_kind.values())))] = np.arange(len(values))
+    return pa.concat_arrays(arrays).take(pa.array(order))
+
+
+def _made(kind: str, coordinates: list[Any]) -> pa.Array:
+    """Return WKB of geometries of one type that has coordinates."""
+    levels: list[Integers] = []
+    items: list[Any] = coordinates
+    for _ in range(_DEPTHS[kind]):
+        _require_lists(items)
+        levels.append(np.fromiter(map(len, items), np.int64, len(items)))
+        items = list(chain.from_iterable(items))
+    _require_lists(items)
+    widths = set(map(len, items))
+    if len(widths) != 1 or not widths <= {_PLAIN, _HIGH}:
+        raise _Unlike
+    width = widths.pop()
+    numbers = list(chain.from_iterable(items))
+    if not set(map(type, numbers)) <= _NUMBERS:
+        raise _Unlike
+    try:
+        doubles = np.fromiter(numbers, "<f8", len(numbers))
+    except OverflowError as err:
+        raise _Unlike from err
+    code = _CODES[kind] + (_Z if width == _HIGH else 0)
+    return _Writer(kind, code, levels, doubles.view(np.uint8).reshape(len(items), -1)).array()
+
+
+def _require_lists(items: Sequence[Any]) -> None:
+    if set(map(type, items)) != {list}:
+        raise _Unlike
+
+
+class _Writer:
+    """Lays out WKB: sizes from the positions up, then places from the geometries down."""
+
+    def __init__(
+        self, kind: str, code: int, levels: Sequence[Integers], positions: npt.NDArray[np.uint8]
+    ) -> None:
+        self._positions = positions
+        self._levels = list(levels)
+        self._heads = _heads(kind, code, len(levels))
+
+    def array(self) -> pa.Array:
+        """Return the geometries."""
+        sizes = self._sizes()
+        ends = np.cumsum(sizes[0])
+        total = int(ends[-1])
+        self._out = np.empty(total, np.uint8)
+        places = ends - sizes[0]
+        for level, counts in enumerate(self._levels):
+            self._write(places, self._heads[level], counts)
+            begins = places + len(self._heads[level]) + 4
+            below = sizes[level + 1]
+            before = np.cumsum(below) - below
+            owners = np.repeat(np.arange(len(counts)), counts)
+            first = np.cumsum(counts) - counts
+            offsets = np.append(before, before[-1] + below[-1])[first]
+            places = begins[owners] + before - offsets[owners]
+        self._write(places, self._heads[-1], None)
+        at = places + len(self._heads[-1])
+        width = self._positions.shape[1]
+        self._out[at[:, None] + np.arange(width)] = self._positions
+        offsets = np.concatenate([[0], ends]).astype(np.int32)
+        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(self._out)]
+        return pa.Array.from_buffers(pa.binary(), len(ends), buffers)
+
+    def _sizes(self) -> list[Integers]:
+        """Return the bytes of each item, a level after the other."""
+        one = len(self._heads[-1]) + self._positions.shape[1]
+        sizes = [np.full(len(self._positions), one, np.int64)]
+        for level in range(len(self._levels) - 1, -1, -1):
+            counts, below = self._levels[level], sizes[0]
+            sums = np.concatenate([[0], np.cumsum(below)])
+            ends = np.cumsum(counts)
+            inside = sums[ends] - sums[ends - counts]
+            sizes.insert(0, inside + len(self._heads[level]) + 4)
+        return sizes
+
+    def _write(self, places: Integers, head: bytes, counts: Integers | None) -> None:
+        if head:
+            header = np.frombuffer(head, np.uint8)
+            self._out[places[:, None] + np.arange(len(head))] = header
+        if counts is not None:
+            at = places + len(head)
+            four = counts.astype("<u4").view(np.uint8).reshape(-1, 4)
+            self._out[at[:, None] + np.arange(4)] = four
+
+
+def _heads(kind: str, code: int, depth: int) -> list[bytes]:
+    """Return the header of the items of each level, and of a position; rings have none."""
+    own = struct.pack("<BI", 1, code)
+    heads = [own] + [b""] * depth
+    part = _PARTS.get(kind)
+    if part:
+        heads[1] = struct.pack("<BI", 1, _CODES[part] + code // _Z * _Z)
+    return heads
+
+
+def geometry(value: Any, row: int, notes: GeometryNotes) -> bytes | None:
+    """Return a geometry as WKB; None for null. Raises `GeometryError` where it is none."""
+    if value is None:
+        return None
+    widths: set[int] = set()
+    _look(value, widths, row, notes, 0)
+    if max(widths, default=_PLAIN) > _HIGH:
+        notes.cut.add(row)
+        widths = {min(width, _HIGH) for width in widths}
+    if len(widths) > 1:
+        notes.raised.add(row)
+    return _wkb(value, max(widths, default=_PLAIN))
+
+
+def _look(value: Any, widths: set[int], row: int, notes: GeometryNotes, depth: int) -> None:
+    """Require a geometry, and gather how many numbers its positions have."""
+    if not isinstance(value, dict):
+        raise GeometryError(f"{_shown(value)} instead of a geometry")
+    kind = value.get("type")
+    if not isinstance(kind, str) or kind not in _CODES:
+        raise GeometryError(f"the geometry type {_shown(kind)}, which GeoJSON has not")
+    for name in value:
+        if name not in _DERIVED:
+            notes.left_out.setdefault(name, Tally()).add(row)
+    if kind != "GeometryCollection":
+        if "coordinates" not in value:
+            raise GeometryError(f"a {kind} without coordinates")
+        _look_at_positions(kind, value["coordinates"], _DEPTHS[kind], widths)
+        return
+    if depth == _MAX_DEPTH or not isinstance(value.get("geometries"), list):
+        raise GeometryError(f"a {kind} without geometries, or nested deeper than {_MAX_DEPTH}")
+    for part in value["geometries"]:
+        _look(part, widths, row, notes, depth + 1)
+
+
+def _look_at_positions(kind: str, value: Any, depth: int, widths: set[int]) -> None:
+    if not isinstance(value, list):
+        raise GeometryError(f"{_shown(value)} in the coordinates of a {kind}")
+    if depth:
+        if not value and depth == 1 and kind in ("Polygon", "MultiPolygon"):
+            raise GeometryError(f"a ring without positions in a {kind}")
+        for item in value:
+            _look_at_positions(kind, item, depth - 1, widths)
+        return
+    if not value and kind in ("Point", "MultiPoint"):
+        return
+    if len(value) < _PLAIN or not all(map(_is_number, value)):
+        raise GeometryError(f"the position {_shown(value)} in a {kind}")
+    widths.add(len(value))
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _wkb(value: Any, width: int) -> bytes:
+    kind = value["type"]
+    head = struct.pack("<BI", 1, _CODES[kind] + (_Z if width == _HIGH else 0))
+    if kind == "GeometryCollection":
+        parts = [_wkb(part, width) for part in value["geometries"]]
+        return head + struct.pack("<I", len(parts)) + b"".join(parts)
+    return head + _coordinates(kind, value["coordinates"], width)
+
+
+def _coordinates(kind: str, value: list[Any], width: int) -> bytes:
+    if kind == "Point":
+        return _position(value, width) if value else struct.pack("<d", float("nan")) * width
+    count = struct.pack("<I", len(value))
+    if kind == "LineString":
+        return count + b"".join(_position(item, width) for item in value)
+    if kind == "Polygon":
+        return count + b"".join(_coordinates("LineString", ring, width) for ring in value)
+    part = _PARTS[kind]
+    return count + b"".join(_wkb({"type": part, "coordinates": item}, width) for item in value)
+
+
+def _position(value: list[Any], width: int) -> bytes:
+    numbers = [float(number) for number in value[:width]]
+    return struct.pack(f"<{width}d", *numbers, *([0.0] * (width - len(numbers))))
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
