@@ -11,6 +11,7 @@ import json
 import shutil
 import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -42,17 +43,7 @@ def read_source(path: Path, layer: str, scratch: Path, *, encoding: str | None =
 
 def read_published(path: Path) -> Content:
     """Return what a published GeoParquet or Parquet file holds, without its bounding boxes."""
-    table = pq.read_table(path)
-    geo = json.loads((table.schema.metadata or {}).get(b"geo", b"{}"))
-    geometry = geo.get("primary_column")
-    if geometry is None:
-        return content_of(table, None, None)
-    column = geo["columns"][geometry]
-    covering = column.get("covering", {}).get("bbox", {}).get("xmin", [None])[0]
-    if covering:
-        table = table.drop_columns([covering])
-    crs = CRS.from_json_dict(column["crs"]) if column.get("crs") else None
-    return content_of(table, geometry, crs)
+    return _read_parquet(path)
 
 
 def read_csv(path: Path, delimiter: str | None, encoding: str | None) -> Content:
@@ -77,9 +68,13 @@ def _read_parquet(path: Path) -> Content:
     geometry = geo.get("primary_column")
     if geometry is None:
         return content_of(table, None, None)
-    if geo["columns"][geometry].get("encoding") != "WKB":
+    column = geo["columns"][geometry]
+    if column.get("encoding") != "WKB":
         raise NotReadError("a GeoParquet whose geometries are not WKB")
-    crs = geo["columns"][geometry].get("crs", "OGC:CRS84")
+    covering = column.get("covering", {}).get("bbox", {}).get("xmin", [None])[0]
+    if covering:
+        table = table.drop_columns([covering])
+    crs = column.get("crs", "OGC:CRS84")
     return content_of(table, geometry, CRS.from_user_input(crs) if crs else None)
 
 
@@ -102,7 +97,19 @@ def _read_with_gdal(path: Path, layer: str, encoding: str | None) -> Content:
     crs = CRS.from_user_input(meta["crs"]) if meta["crs"] else None
     if path.suffix.lower() == ".kml" and "id" in table.column_names:
         table = table.drop_columns(["id"])
-    return content_of(table, geometry, crs)
+    found = content_of(table, geometry, crs)
+    return _with_cells(found, path, encoding) if path.suffix.lower() == ".csv" else found
+
+
+def _with_cells(found: Content, path: Path, encoding: str | None) -> Content:
+    """Return a CSV with the cells that Python reads: GDAL misreads doubled quotes."""
+    cells = read_csv(path, None, encoding)
+    kept = [n for n, name in enumerate(cells.names) if name in found.names]
+    return replace(
+        found,
+        names=tuple(cells.names[n] for n in kept),
+        columns=tuple([text or None for text in cells.columns[n]] for n in kept),
+    )
 
 
 def _unpacked(path: Path, scratch: Path) -> Path:
