@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 MEMORY_BYTES = 8 * 1024**3
 MODULE = "tests.corpus.comparer"
 GPX_ELEMENTS = frozenset(
-    "ele time magvar geoidheight name cmt desc src sym type fix sat hdop vdop pdop ageofdgpsdata "
-    "dgpsid number track_fid track_seg_id track_seg_point_id track_name route_fid route_point_id "
-    "route_name link1_href link1_text link1_type link2_href link2_text link2_type".split()
-)
+    {
+        "ele", "time", "magvar", "geoidheight", "name", "cmt", "desc", "src", "sym", "type", "fix",
+        "sat", "hdop", "vdop", "pdop", "ageofdgpsdata", "dgpsid", "number", "track_fid",
+        "track_seg_id", "track_seg_point_id", "track_name", "route_fid", "route_point_id",
+        "route_name", "link1_href", "link1_text", "link1_type", "link2_href", "link2_text",
+        "link2_type",
+    }
+)  # fmt: skip
 """Columns of a GPX layer that its standard knows."""
 
 
@@ -105,7 +109,7 @@ def verdict_of(order: TableOrder) -> Verdict:
     found = cell_differences(published, order.cells)
     word = "same"
     try:
-        sources = _sources(order)
+        sources = _sources(order, published.names)
     except NotReadError as err:
         word, details = "not compared", [str(err)]
     else:
@@ -128,14 +132,16 @@ def _raster_verdict(order: TableOrder) -> Verdict:
     return Verdict("differs" if found else "same", [str(item) for item in found])
 
 
-def _sources(order: TableOrder) -> list["Content"]:
-    from tests.corpus.independent import read_csv, read_source
+def _sources(order: TableOrder, names: tuple[str, ...]) -> list["Content"]:
+    from tests.corpus.independent import read_csv, read_csv_with_wkt, read_source
 
     contents = []
     with tempfile.TemporaryDirectory(prefix="corpus-compare-") as scratch:
         for number, (path, layer) in enumerate(order.sources):
             if order.is_csv:
                 contents.append(read_csv(Path(path), order.delimiter, order.encoding))
+            elif path.lower().endswith(".csv"):
+                contents.append(read_csv_with_wkt(Path(path), names, order.encoding))
             else:
                 folder = Path(scratch) / str(number)
                 folder.mkdir()

@@ -11,12 +11,13 @@ import json
 import shutil
 import tarfile
 import zipfile
-from dataclasses import replace
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow.parquet as pq
 import pyogrio
+import shapely
 from pyproj import CRS
 
 from tests.corpus.content import Content, content_of
@@ -52,7 +53,7 @@ def read_csv(path: Path, delimiter: str | None, encoding: str | None) -> Content
     try:
         text = path.read_bytes().decode(encoding or "utf-8-sig")
         dialect = csv.Sniffer().sniff(text[:10_000], delimiter or ",;\t|")
-        header, *rows = csv.reader(io.StringIO(text, newline=""), dialect.delimiter and dialect)
+        header, *rows = csv.reader(io.StringIO(text, newline=""), delimiter=dialect.delimiter)
     except (UnicodeDecodeError, LookupError, csv.Error, ValueError) as err:
         raise NotReadError(str(err)) from err
     rows = [row for row in rows if row]
@@ -79,7 +80,7 @@ def _read_parquet(path: Path) -> Content:
 
 
 def _read_with_gdal(path: Path, layer: str, encoding: str | None) -> Content:
-    """Return a layer without a CSV's WKT, which is its geometry, and a KML's ids.
+    """Return a layer without a KML's ids.
 
     GDAL 3.6 reads no ids of Placemarks, and `libs.spatial_utils.kml_losses` says so.
     """
@@ -88,8 +89,6 @@ def _read_with_gdal(path: Path, layer: str, encoding: str | None) -> Content:
         raise NotReadError(f"layer {layer!r} is not among {layers}"[:300])
     name = layer if layer in layers else layers[0]
     options: dict[str, Any] = {"encoding": encoding} if encoding else {}
-    if path.suffix.lower() == ".csv":
-        options["KEEP_GEOM_COLUMNS"] = "NO"
     meta, table = pyogrio.raw.read_arrow(path, layer=name, datetime_as_string=True, **options)
     geometry = meta["geometry_name"] or "wkb_geometry"
     if meta["geometry_type"] is None or geometry not in table.column_names:
@@ -97,18 +96,23 @@ def _read_with_gdal(path: Path, layer: str, encoding: str | None) -> Content:
     crs = CRS.from_user_input(meta["crs"]) if meta["crs"] else None
     if path.suffix.lower() == ".kml" and "id" in table.column_names:
         table = table.drop_columns(["id"])
-    found = content_of(table, geometry, crs)
-    return _with_cells(found, path, encoding) if path.suffix.lower() == ".csv" else found
+    return content_of(table, geometry, crs)
 
 
-def _with_cells(found: Content, path: Path, encoding: str | None) -> Content:
-    """Return a CSV with the cells that Python reads: GDAL misreads doubled quotes."""
+def read_csv_with_wkt(path: Path, names: Collection[str], encoding: str | None) -> Content:
+    """Return a CSV whose one column that is not among `names` is geometries in WKT."""
     cells = read_csv(path, None, encoding)
-    kept = [n for n, name in enumerate(cells.names) if name in found.names]
-    return replace(
-        found,
+    others = [n for n, name in enumerate(cells.names) if name not in names]
+    if len(others) != 1:
+        raise NotReadError(f"{len(others)} columns of {path.name} may be its geometries")
+    wkt = [text or None for text in cells.columns[others[0]]]
+    kept = [n for n in range(len(cells.names)) if n != others[0]]
+    return Content(
         names=tuple(cells.names[n] for n in kept),
         columns=tuple([text or None for text in cells.columns[n]] for n in kept),
+        geometry=[text and shapely.to_wkb(shapely.from_wkt(text)) for text in wkt],
+        crs=None,
+        rows=cells.rows,
     )
 
 
