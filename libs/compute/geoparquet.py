@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from psycopg2 import sql
 
+from libs.compute.arrow_types import arrow_type
 from libs.compute.export_names import distinct_names
 from libs.compute.measure import TableFacts
 from libs.compute.postgis import PostGIS
@@ -32,22 +33,6 @@ ROWS_PER_GROUP = 65_536
 BATCH_BYTES = 8 * 1024 * 1024
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 BBOX_TYPE = pa.struct([(corner, pa.float64()) for corner in CORNERS])
-_ARROW_TYPES: dict[str, pa.DataType] = {
-    "integer": pa.int32(),
-    "boolean": pa.bool_(),
-    "smallint": pa.int16(),
-    "bigint": pa.int64(),
-    "double": pa.float64(),
-    "real": pa.float32(),
-    "text": pa.string(),
-    "json": pa.string(),
-    "uuid": pa.string(),
-    "date": pa.date32(),
-    "time": pa.time64("us"),
-    "timestamp": pa.timestamp("us"),
-    "timestamptz": pa.timestamp("us", "UTC"),
-    "binary": pa.binary(),
-}
 
 
 @dataclass(frozen=True)
@@ -96,13 +81,6 @@ def read_parquet(path: Path, shape: TableShape) -> HopFacts:
         for batch in file.iter_batches(ROWS_PER_GROUP, columns=leaves):
             tally.add(batch)
     return tally.facts
-
-
-def arrow_type(name: str) -> pa.DataType:
-    """Return the Arrow type of one of our column types."""
-    if name.endswith("[]"):
-        return pa.list_(arrow_type(name.removesuffix("[]")))
-    return _ARROW_TYPES[name]
 
 
 def _geo_metadata(order: ParquetOrder, geometry_name: str, bbox_name: str) -> dict[str, Any]:

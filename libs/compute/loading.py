@@ -15,7 +15,7 @@ import adbc_driver_postgresql.dbapi as adbc
 import pyarrow as pa
 from psycopg2 import sql
 
-from libs.compute.geoparquet import arrow_type
+from libs.compute.arrow_types import arrow_type
 from libs.compute.postgis import ROW_TOO_WIDE, PostGIS, row_too_wide
 from libs.compute.tables import ANY_GEOMETRY, GEOMETRY_COLUMN, TableShape, column_name
 from libs.disk_full import disk_full, is_disk_full

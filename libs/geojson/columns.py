@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from libs.compute.geoparquet import arrow_type
+from libs.compute.arrow_types import arrow_type
 from libs.tabular.types import integer_kind, resolve
 from libs.tabular.values import ExactFloat, as_json, as_text, kind_of
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from libs.compute.arrow_types import arrow_type
 from libs.compute.export_names import distinct_names
-from libs.compute.geoparquet import arrow_type
 from libs.compute.tables import GEOMETRY_COLUMN, column_name
 from libs.geojson.columns import (
     can_become,

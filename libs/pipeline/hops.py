@@ -24,6 +24,8 @@ REPAIRED = frozenset({"empty_geometries", "geometry_types", "vertices", "extent"
 REPROJECTED = frozenset({"extent"})
 LINEARISED = frozenset({"vertices", "extent"})
 MADE_FLAT = frozenset({"geometry_types"})
+CURVED = frozenset({"extent"})
+"""Of curves we read the points, PostGIS the arcs between them."""
 
 
 def require_same(

@@ -34,7 +34,7 @@ BATCH_BYTES = 16 * 1024 * 1024
 MAX_BATCH_ROWS = 65_536
 EXAMPLES = 5
 UNKNOWN_SIZE_ROWS = 1_000
-ROW_NUMBERS = ("fid", "ogc_fid", "ogr_fid", "objectid", "rowid", "_rowid_", "oid", "rowno")
+ROW_NUMBER = re.compile(r"fid|og[cr]_fid|objectid(_\d+)?|_?rowid_?|oid|rowno", re.IGNORECASE)
 FLATGEOBUF = "FlatGeobuf"
 """Its files tell how many features they hold, and GDAL ends early without a word."""
 KML = "LIBKML"
@@ -198,7 +198,7 @@ def key_column(layer):
     A database's own key is data; a number that GDAL or ArcGIS gave to each row is not.
     """
     name = layer.GetFIDColumn()
-    is_column = bool(name) and name.lower() not in ROW_NUMBERS
+    is_column = bool(name) and ROW_NUMBER.fullmatch(name) is None
     return name if is_column and layer.GetLayerDefn().GetFieldIndex(name) < 0 else None
 
 

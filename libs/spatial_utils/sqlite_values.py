@@ -74,8 +74,11 @@ def stored_layer(
 
     `fields` have `name`, `type` and `subtype` as OGR calls them; `key` numbers the rows, and it and
     `geometry` are empty where there is none. Raises `SourceError` naming column and row where no
-    type holds all values of a column.
+    type holds all values of a column, and for a name that is not UTF-8.
     """
+    for name in (layer, *(item["name"] for item in fields)):
+        if not _is_utf_8(name):
+            raise not_utf_8(f"the name {_shown(name)}", None, layer)
     columns = [
         _Column(item["name"], f"{item['type']} {item['subtype']}".removesuffix(" None"), place)
         for place, item in enumerate(fields)
@@ -89,6 +92,14 @@ def stored_layer(
             message = f"Values of {layer!r}, which is no table, could not be compared: {err}."
             warning = Warn(code="source.values_unchecked", message=message, layer=layer)
             return StoredLayer(warnings=(warning,))
+
+
+def _is_utf_8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def unread_geometry(

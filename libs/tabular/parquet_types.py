@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from libs.compute.geoparquet import arrow_type
+from libs.compute.arrow_types import arrow_type
 
 _SIMPLE: dict[pa.DataType, str] = {
     pa.int8(): "smallint",

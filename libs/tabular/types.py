@@ -20,7 +20,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from libs.compute.geoparquet import arrow_type
+from libs.compute.arrow_types import arrow_type
 from libs.tabular.reader import ReadOrder
 
 DECLARABLE = (

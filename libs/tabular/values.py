@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from libs.compute.geoparquet import arrow_type
+from libs.compute.arrow_types import arrow_type
 from libs.tabular.reader import ReadOrder
 from libs.tabular.types import converted, integer_kind
 

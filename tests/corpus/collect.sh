@@ -26,7 +26,7 @@ wanted+='\|gdb\|gdbtable\|gdbtablx\|gdbindexes\|atx\|spx\|freelist\|xyz\|vrt\|jp
 keep() { # keep PACKAGE FOLDER
     find "$2" -type f -size -40M -iregex "$wanted" \
         ! -name package.json ! -name package-lock.json ! -name tsconfig.json ! -path '*/i18n/*' \
-        ! -path '*/node_modules/*' -printf '%P\0' |
+        ! -path '*/node_modules/*' ! -name '*ts.map' ! -name '*js.map' -printf '%P\0' |
         tar -C "$2" --null --files-from=- -cf - | (mkdir -p "$target/$1" && tar -C "$target/$1" -xf -)
     rmdir --ignore-fail-on-non-empty "$target/$1"
 }

@@ -41,6 +41,7 @@ EXCUSES: dict[str, frozenset[str]] = {
     "column.from_member": frozenset({"names"}),
     "column.kept_as_text": frozenset({"values"}),
     "column.zone_assumed": frozenset({"zone"}),
+    "column.other_type": frozenset({"values"}),
     "column.type_changed": frozenset({"values"}),
     "source.values_changed": frozenset({"values", "cells"}),
     "source.undecodable_kept": frozenset({"values"}),

@@ -11,11 +11,13 @@ import json
 import shutil
 import tarfile
 import zipfile
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow.parquet as pq
 import pyogrio
+import shapely
 from pyproj import CRS
 
 from tests.corpus.content import Content, content_of
@@ -42,17 +44,7 @@ def read_source(path: Path, layer: str, scratch: Path, *, encoding: str | None =
 
 def read_published(path: Path) -> Content:
     """Return what a published GeoParquet or Parquet file holds, without its bounding boxes."""
-    table = pq.read_table(path)
-    geo = json.loads((table.schema.metadata or {}).get(b"geo", b"{}"))
-    geometry = geo.get("primary_column")
-    if geometry is None:
-        return content_of(table, None, None)
-    column = geo["columns"][geometry]
-    covering = column.get("covering", {}).get("bbox", {}).get("xmin", [None])[0]
-    if covering:
-        table = table.drop_columns([covering])
-    crs = CRS.from_json_dict(column["crs"]) if column.get("crs") else None
-    return content_of(table, geometry, crs)
+    return _read_parquet(path)
 
 
 def read_csv(path: Path, delimiter: str | None, encoding: str | None) -> Content:
@@ -61,7 +53,7 @@ def read_csv(path: Path, delimiter: str | None, encoding: str | None) -> Content
     try:
         text = path.read_bytes().decode(encoding or "utf-8-sig")
         dialect = csv.Sniffer().sniff(text[:10_000], delimiter or ",;\t|")
-        header, *rows = csv.reader(io.StringIO(text, newline=""), dialect.delimiter and dialect)
+        header, *rows = csv.reader(io.StringIO(text, newline=""), delimiter=dialect.delimiter)
     except (UnicodeDecodeError, LookupError, csv.Error, ValueError) as err:
         raise NotReadError(str(err)) from err
     rows = [row for row in rows if row]
@@ -77,14 +69,18 @@ def _read_parquet(path: Path) -> Content:
     geometry = geo.get("primary_column")
     if geometry is None:
         return content_of(table, None, None)
-    if geo["columns"][geometry].get("encoding") != "WKB":
+    column = geo["columns"][geometry]
+    if column.get("encoding") != "WKB":
         raise NotReadError("a GeoParquet whose geometries are not WKB")
-    crs = geo["columns"][geometry].get("crs", "OGC:CRS84")
+    covering = column.get("covering", {}).get("bbox", {}).get("xmin", [None])[0]
+    if covering:
+        table = table.drop_columns([covering])
+    crs = column.get("crs", "OGC:CRS84")
     return content_of(table, geometry, CRS.from_user_input(crs) if crs else None)
 
 
 def _read_with_gdal(path: Path, layer: str, encoding: str | None) -> Content:
-    """Return a layer without a CSV's WKT, which is its geometry, and a KML's ids.
+    """Return a layer without a KML's ids.
 
     GDAL 3.6 reads no ids of Placemarks, and `libs.spatial_utils.kml_losses` says so.
     """
@@ -93,8 +89,6 @@ def _read_with_gdal(path: Path, layer: str, encoding: str | None) -> Content:
         raise NotReadError(f"layer {layer!r} is not among {layers}"[:300])
     name = layer if layer in layers else layers[0]
     options: dict[str, Any] = {"encoding": encoding} if encoding else {}
-    if path.suffix.lower() == ".csv":
-        options["KEEP_GEOM_COLUMNS"] = "NO"
     meta, table = pyogrio.raw.read_arrow(path, layer=name, datetime_as_string=True, **options)
     geometry = meta["geometry_name"] or "wkb_geometry"
     if meta["geometry_type"] is None or geometry not in table.column_names:
@@ -103,6 +97,23 @@ def _read_with_gdal(path: Path, layer: str, encoding: str | None) -> Content:
     if path.suffix.lower() == ".kml" and "id" in table.column_names:
         table = table.drop_columns(["id"])
     return content_of(table, geometry, crs)
+
+
+def read_csv_with_wkt(path: Path, names: Collection[str], encoding: str | None) -> Content:
+    """Return a CSV whose one column that is not among `names` is geometries in WKT."""
+    cells = read_csv(path, None, encoding)
+    others = [n for n, name in enumerate(cells.names) if name not in names]
+    if len(others) != 1:
+        raise NotReadError(f"{len(others)} columns of {path.name} may be its geometries")
+    wkt = [text or None for text in cells.columns[others[0]]]
+    kept = [n for n in range(len(cells.names)) if n != others[0]]
+    return Content(
+        names=tuple(cells.names[n] for n in kept),
+        columns=tuple([text or None for text in cells.columns[n]] for n in kept),
+        geometry=[text and shapely.to_wkb(shapely.from_wkt(text)) for text in wkt],
+        crs=None,
+        rows=cells.rows,
+    )
 
 
 def _unpacked(path: Path, scratch: Path) -> Path:

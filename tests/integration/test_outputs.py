@@ -17,7 +17,7 @@ import pyogrio
 import pytest
 from geoparquet_io.core.validate import CheckStatus, validate_geoparquet
 
-from libs.compute.geoparquet import arrow_type
+from libs.compute.arrow_types import arrow_type
 from libs.models.version import TableVersion, Version
 from libs.spatial_utils.column_types import POSTGRES_TYPES, is_held_as_text, layer_type
 from tests.integration.line import Line, lake_bytes

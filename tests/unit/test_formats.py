@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from libs.compute.geoparquet import arrow_type
+from libs.compute.arrow_types import arrow_type
 from libs.models.errors import SourceError
 from libs.models.manifest import OutputFormat
 from libs.spatial_utils.column_types import (

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from libs.compute.geoparquet import arrow_type
+from libs.compute.arrow_types import arrow_type
 from libs.pipeline.kinds import format_warnings
 from libs.spatial_utils.column_types import (
     ARROW_AS_TEXT,
