@@ -29,7 +29,7 @@ MINIO_ACCESS_KEY=spatial-etl-$identity
 MINIO_SECRET_KEY=$key
 MINIO_LANDING_BUCKET=${MINIO_LANDING_BUCKET:-landing-zone}
 MINIO_LAKE_BUCKET=${MINIO_LAKE_BUCKET:-data-lake}
-MONGO_URI=mongodb://spatial_etl_reader:$MONGO_READER_PASSWORD@127.0.0.1:${MONGO_PORT:-27017}/spatial_etl?directConnection=true
+MONGO_URI=mongodb://spatial_etl_reader:$MONGO_READER_PASSWORD@127.0.0.1:${MONGO_PORT:-27017}/spatial_etl
 SPATIAL_ETL_WEBSERVER_URL=${SPATIAL_ETL_WEBSERVER_URL:-http://localhost:${WEBSERVER_PORT:-3000}}
 EOF
 done

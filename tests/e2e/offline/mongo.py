@@ -11,15 +11,13 @@ from pymongo.errors import PyMongoError
 from services.mongodb.users import admin_user, write_users
 
 COMMAND = ("secantusd-py", "--config", "/app/services/mongodb/secantusd.toml",
-           "--storage-path", "/data/db", "--port", "27017")  # fmt: skip
+           "--storage-path", "/data/db", "--port", "27017", "--standalone")  # fmt: skip
 
 
 def main() -> None:
     """Make the administrator, then become the server."""
     server = subprocess.Popen([*COMMAND, "--host", "127.0.0.1"])
-    with pymongo.MongoClient[dict[str, Any]](
-        "127.0.0.1", serverSelectionTimeoutMS=500, directConnection=True
-    ) as client:
+    with pymongo.MongoClient[dict[str, Any]]("127.0.0.1", serverSelectionTimeoutMS=500) as client:
         while True:
             try:
                 client.admin.command("ping")
