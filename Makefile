@@ -2,10 +2,11 @@
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo up down status test check fix bench chaos flood corpus fuzz
+COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+.PHONY: help env compose-up compose-down compose-logs compose-test bootstrap demo up down status test check fix bench chaos flood corpus fuzz
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
 bootstrap: ## install what is missing: Debian packages, uv, the Python environment
 	@services/local/bootstrap.sh
@@ -48,3 +49,18 @@ corpus: bootstrap ## drop every file of DIR, or the odd files, and compare what 
 
 fuzz: bootstrap ## drop N damaged files (500), the same ones for the same SEED
 	@$(PYTHON) -m tests.corpus --fuzz $(or $(N),500) --seed $(or $(SEED),1) $(ARGS)
+
+env: ## generate the passwords of the containers into .env, once
+	@services/compose/env.sh
+
+compose-up: env ## build the images, start the containers, wait until all are healthy
+	@$(COMPOSE) up -d --build
+
+compose-down: ## end the containers; data stays
+	@$(COMPOSE) down
+
+compose-logs: ## follow the containers' logs
+	@$(COMPOSE) logs -f --tail 50
+
+compose-test: bootstrap ## the containers on a machine that can pull no image: from bases to takeover
+	@$(PYTHON) -m tests.e2e.compose

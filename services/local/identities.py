@@ -10,15 +10,13 @@ generating passwords (`settings`), making the ledger's users (`mongo`).
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from services.local.layout import CHECKOUT, Layout
 from services.local.settings import Plan, write_env_file, write_private
+from services.mongodb.users import LedgerUser, admin_user, pipeline_user, reader_user
 
 POLICIES = CHECKOUT / "services" / "minio" / "policies"
-# Where the ledger's users log in; what they may do is said for the ledger's own database.
-LOGIN_DATABASE = "spatial_etl"
 # The secret of each S3 identity; each but the administrator has a policy of its name.
 S3_SECRETS = {
     "admin": "s3_admin_secret_key",
@@ -41,33 +39,17 @@ SHARED_SETTINGS = (
 )
 
 
-@dataclass(frozen=True)
-class LedgerUser:
-    """A user of the ledger's server; `roles` are pairs of a role and its database."""
-
-    name: str
-    password: str
-    roles: tuple[tuple[str, str], ...]
-
-
 def ledger_users(plan: Plan, keys: Mapping[str, str]) -> dict[str, LedgerUser]:
     """Return the pipeline, who writes one database, its readers, and who may do everything."""
     database = plan.settings["MONGO_DATABASE"]
-    everything = ("readWriteAnyDatabase", "dbAdminAnyDatabase", "userAdminAnyDatabase")
     return {
-        "pipeline": LedgerUser("spatial_etl", keys["mongo_password"], (("readWrite", database),)),
-        "reader": LedgerUser(
-            "spatial_etl_reader", keys["mongo_reader_password"], (("read", database),)
-        ),
-        "admin": LedgerUser(
-            "spatial_etl_admin",
-            keys["mongo_admin_password"],
-            tuple((role, "admin") for role in everything),
-        ),
+        "pipeline": pipeline_user(keys["mongo_password"], database),
+        "reader": reader_user(keys["mongo_reader_password"], database),
+        "admin": admin_user(keys["mongo_admin_password"]),
     }
 
 
-def s3_configuration(plan: Plan, keys: Mapping[str, str]) -> dict[str, Any]:
+def s3_configuration(settings: Mapping[str, str], keys: Mapping[str, str]) -> dict[str, Any]:
     """Return the identities and policies of the S3 server, as SeaweedFS's `-s3.config` wants."""
     identities: list[dict[str, Any]] = []
     policies: list[dict[str, str]] = []
@@ -78,7 +60,7 @@ def s3_configuration(plan: Plan, keys: Mapping[str, str]) -> dict[str, Any]:
             identity["actions"] = ["Admin"]
         else:
             identity["policyNames"] = [name]
-            policies.append({"name": name, "content": _policy(name, plan.settings)})
+            policies.append({"name": name, "content": _policy(name, settings)})
         identities.append(identity)
     return {"identities": identities, "policies": policies}
 
@@ -91,7 +73,7 @@ def write_identities(layout: Layout, plan: Plan, keys: Mapping[str, str]) -> Non
     for path in (layout.s3_config, *(layout.identity_env(name) for name in LEDGER_USER_OF)):
         path.unlink(missing_ok=True)
     if "s3" not in plan.given:
-        write_private(layout.s3_config, json.dumps(s3_configuration(plan, keys), indent=1))
+        write_private(layout.s3_config, json.dumps(s3_configuration(plan.settings, keys), indent=1))
     if plan.given.isdisjoint({"s3", "mongo"}):
         for name in LEDGER_USER_OF:
             write_env_file(layout.identity_env(name), _settings_of(name, plan, keys))

@@ -1,7 +1,7 @@
 """The ledger's users, made before the Mongo server is started with authentication.
 
 What belongs here: that one step. What does not: the server's settings (`services/mongodb`), what
-each user may do (`identities`).
+each user may do (`services.mongodb.users`).
 """
 
 import hashlib
@@ -15,10 +15,10 @@ import pymongo
 from pymongo.errors import PyMongoError
 
 from services.local.errors import StackError
-from services.local.identities import LOGIN_DATABASE, LedgerUser
 from services.local.layout import Layout
 from services.local.ports import LOOPBACK
 from services.local.programs import mongo_command
+from services.mongodb.users import LedgerUser, write_users
 
 START_TIMEOUT_S = 30
 
@@ -35,14 +35,14 @@ def provision_users(layout: Layout, port: int, users: Sequence[LedgerUser]) -> N
             mongo_command(layout, port, has_users=False), stdout=output, stderr=subprocess.STDOUT
         )
     try:
-        _write_users(server, port, users, log)
+        _provision(server, port, users, log)
     finally:
         server.terminate()
         server.wait(START_TIMEOUT_S)
     done.write_text(digest)
 
 
-def _write_users(
+def _provision(
     server: "subprocess.Popen[bytes]", port: int, users: Sequence[LedgerUser], log: Path
 ) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
@@ -57,9 +57,4 @@ def _write_users(
                 if server.poll() is not None or time.monotonic() > deadline:
                     raise StackError(f"the Mongo server did not start: see {log}") from err
                 time.sleep(0.05)
-        database = client[LOGIN_DATABASE]
-        for user in users:
-            is_known = database.command("usersInfo", user.name)["users"]
-            command = "updateUser" if is_known else "createUser"
-            roles = [{"role": role, "db": where} for role, where in user.roles]
-            database.command(command, user.name, pwd=user.password, roles=roles)
+        write_users(client, users)

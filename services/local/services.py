@@ -109,15 +109,17 @@ def _compute_cluster(layout: Layout, plan: Plan, keys: Mapping[str, str]) -> Clu
 
 
 def _dagster_cluster(layout: Layout, plan: Plan, keys: Mapping[str, str]) -> Cluster:
+    folder = CHECKOUT / "services" / "dagster"
     return Cluster(
         data_dir=layout.postgres_dir("dagster-postgres"),
         host=LOOPBACK,
         port=plan.ports["dagster-postgres"],
         admin_password=keys["dagster_postgres_admin_password"],
-        init_sql=CHECKOUT / "services" / "dagster" / "init.sql",
+        init_sql=folder / "init.sql",
         init_environment={
             "DAGSTER_ROLE": plan.settings["DAGSTER_POSTGRES_USER"],
             "DAGSTER_PASSWORD": plan.settings["DAGSTER_POSTGRES_PASSWORD"],
             "DAGSTER_DB": plan.settings["DAGSTER_POSTGRES_DB"],
         },
+        conf=folder / "postgresql.conf",
     )

@@ -119,7 +119,7 @@ def test_each_identity_has_its_own_keys_and_no_other(layout: Layout) -> None:
 
 def test_the_policies_are_of_the_stacks_own_buckets(layout: Layout) -> None:
     plan = local_plan(layout, {"MINIO_LANDING_BUCKET": "drops", "MINIO_LAKE_BUCKET": "lake"})
-    config = s3_configuration(plan, load_secrets(layout.secrets))
+    config = s3_configuration(plan.settings, load_secrets(layout.secrets))
 
     policies = {policy["name"]: json.loads(policy["content"]) for policy in config["policies"]}
     named = {

@@ -1,0 +1,1 @@
+"""What containers need beside the service itself: entry point, health checks, first users."""
