@@ -140,6 +140,8 @@ class Document:
     def _single(self, own: dict[str, bytes]) -> Chunk:
         """Return the feature that a JSON text is, or that a geometry stands for."""
         kind = self._kind(own)
+        if kind == "FeatureCollection":
+            raise self._broken('a FeatureCollection without an array "features"')
         if kind != "Feature" and kind not in GEOMETRY_TYPES:
             if not self._rows:
                 raise NotGeoJsonError

@@ -233,7 +233,7 @@ def test_a_file_without_crs_is_rejected_with_place_and_remedy(
     wait_for_no_schema(stack_env)
 
 
-def test_a_broken_file_is_rejected_with_what_gdal_said(
+def test_a_broken_file_is_rejected_with_what_is_missing(
     user: LandingUser, data: Path, name: str
 ) -> None:
     user.drop_files(name, data / "bad_featurecollection.geojson")

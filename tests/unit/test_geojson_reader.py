@@ -121,6 +121,7 @@ def test_a_column_has_the_narrowest_type_that_keeps_every_value(
         (collection(feature())[:-8], 1, "unreadable", "whole"),
         (f"{feature()}\n{feature()}\n{feature()[:20]}", 3, "unreadable", "key"),
         ('{"type":}', 1, "unreadable", "'}'"),
+        ('{"type":"FeatureCollection"}', 1, "unreadable", "without an array \"features\""),
         ("[1]", None, "unknown_format", "another format"),
         ('{"a":1}', None, "unknown_format", "another format"),
     ],
