@@ -23,8 +23,16 @@ from osgeo import gdal, ogr, osr
 from libs.fidelity.tally import TableTally
 from libs.models.errors import SourceError
 from libs.models.version import Warn
-from libs.spatial_utils import flatgeobuf_values, gpx_values, kml_fields, kml_losses, sqlite_values
+from libs.spatial_utils import (
+    flatgeobuf_values,
+    gpx_losses,
+    gpx_values,
+    kml_fields,
+    kml_losses,
+    sqlite_values,
+)
 from libs.spatial_utils.column_types import from_ogr
+from libs.spatial_utils.element_losses import OSM_WARNING
 from libs.spatial_utils.exact_values import exact_columns, mended
 from libs.spatial_utils.gdal_messages import MessageKinds
 from libs.spatial_utils.references import SQLITE_DRIVERS
@@ -326,6 +334,15 @@ def field_names(source):
     return {d.GetFieldDefn(n).GetName() for d in definitions for n in range(d.GetFieldCount())}
 
 
+def left_out(source, request):
+    """Return the warnings of what the driver does not read of a document."""
+    if request["driver"] == KML:
+        return kml_losses.left_out(request["path"], field_names(source))
+    if request["driver"] == "GPX":
+        return gpx_losses.left_out(request["path"])
+    return [OSM_WARNING] if request["driver"] == "OSM" else []
+
+
 def main(request):
     """Print the description of the source that `request` names."""
     gdal.PushErrorHandler(collect_problem)
@@ -338,8 +355,7 @@ def main(request):
         if source is not None:
             answer |= {"driver": request["driver"], "layers": described_layers(source, request)}
             answer["other_layers"] = other_layers(source, request["layers"])
-            if request["driver"] == KML:
-                WARNINGS.extend(kml_losses.left_out(request["path"], field_names(source)))
+            WARNINGS.extend(left_out(source, request))
     except SourceError as err:
         answer["reason"] = err.reason.model_dump()
     answer["problems"] = described_problems(request["driver"])
