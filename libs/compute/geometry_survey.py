@@ -57,12 +57,11 @@ def not_finite_rows(postgis: PostGIS, schema: str, table: str) -> NotFinite:
 
 
 def count_empty_parts(postgis: PostGIS, schema: str, table: str) -> int:
-    """Return the number of geometry collections that are not empty, but hold a part that is."""
+    """Return the number of geometries of parts that are not empty, but hold a part that is."""
     ((rows,),) = postgis.run(
-        sql.SQL(
-            "SELECT count(*) FROM {1} WHERE ST_GeometryType({0}) = 'ST_GeometryCollection' "
-            "AND NOT ST_IsEmpty({0}) AND ST_AsText({0}) ~ 'EMPTY'"
-        ).format(sql.Identifier(GEOMETRY_COLUMN), sql.Identifier(schema, table))
+        statement("empty_parts").format(
+            geometry=sql.Identifier(GEOMETRY_COLUMN), table=sql.Identifier(schema, table)
+        )
     )
     return int(rows)
 

@@ -234,7 +234,7 @@ class TransformedTable:
 class TransformedRows(TransformedTable):
     """A table in PostGIS, under the name `table`.
 
-    `empty_parts` counts geometry collections that hold empty geometries beside others.
+    `empty_parts` counts geometries that hold empty parts beside others.
     """
 
     table: str

@@ -23,8 +23,16 @@ from osgeo import gdal, ogr, osr
 from libs.fidelity.tally import TableTally
 from libs.models.errors import SourceError
 from libs.models.version import Warn
-from libs.spatial_utils import flatgeobuf_values, gpx_values, kml_fields, kml_losses, sqlite_values
+from libs.spatial_utils import (
+    flatgeobuf_values,
+    gpx_losses,
+    gpx_values,
+    kml_fields,
+    kml_losses,
+    sqlite_values,
+)
 from libs.spatial_utils.column_types import from_ogr
+from libs.spatial_utils.element_losses import OSM_WARNING
 from libs.spatial_utils.exact_values import exact_columns, mended
 from libs.spatial_utils.gdal_messages import MessageKinds
 from libs.spatial_utils.references import SQLITE_DRIVERS
@@ -298,32 +306,49 @@ def open_source(request):
     )
 
 
-def each_layer(source, request):
+def each_layer(source, request, names):
     """Yield the layers of a source that are asked for, each so that it can be read to its end.
 
-    OSM's layers come out of one stream, and GDAL loses features of a layer that waits for another
-    one: each is read from a source of its own, in which no other layer is of interest.
+    `names` are those of the layers by position. OSM's layers come out of one stream, and GDAL loses
+    features of a layer that waits for another one: each is read from a source of its own, in which
+    no other layer is of interest.
     """
-    for position in range(source.GetLayerCount()):
-        if request["layers"] and source.GetLayer(position).GetName() not in request["layers"]:
+    for position, name in names.items():
+        if request["layers"] and name not in request["layers"]:
             continue
         own = source
         if request["driver"] == "OSM":
             own = open_source(request)
-            own.ExecuteSQL(f"SET interest_layers = {own.GetLayer(position).GetName()}")
+            own.ExecuteSQL(f"SET interest_layers = {name}")
         yield own.GetLayer(position)
 
 
-def other_layers(source, wanted):
-    """Return the names of the layers that are not asked for."""
-    names = [source.GetLayer(position).GetName() for position in range(source.GetLayerCount())]
-    return [name for name in names if wanted and name not in wanted]
+def layer_names(source, request):
+    """Return the names of the layers by position, without what a module of SQLite keeps."""
+    names = {number: source.GetLayer(number).GetName() for number in range(source.GetLayerCount())}
+    if request["driver"] not in SQLITE_DRIVERS:
+        return names
+    kept = sqlite_values.tables_of_modules(request["path"])
+    virtual = [name for name in names.values() if kept.get(name.lower())]
+    if virtual:
+        message = f"Virtual tables, such as search indexes, were left out: {', '.join(virtual)}."
+        WARNINGS.append(Warn(code="source.layers_left_out", message=message))
+    return {number: name for number, name in names.items() if name.lower() not in kept}
 
 
 def field_names(source):
     """Return the names of the fields of all layers."""
     definitions = [source.GetLayer(n).GetLayerDefn() for n in range(source.GetLayerCount())]
     return {d.GetFieldDefn(n).GetName() for d in definitions for n in range(d.GetFieldCount())}
+
+
+def left_out(source, request):
+    """Return the warnings of what the driver does not read of a document."""
+    if request["driver"] == KML:
+        return kml_losses.left_out(request["path"], field_names(source))
+    if request["driver"] == "GPX":
+        return gpx_losses.left_out(request["path"])
+    return [OSM_WARNING] if request["driver"] == "OSM" else []
 
 
 def main(request):
@@ -336,10 +361,11 @@ def main(request):
             WARNINGS.extend(kml_fields.declare_texts(request["path"]))
         source = open_source(request)
         if source is not None:
-            answer |= {"driver": request["driver"], "layers": described_layers(source, request)}
-            answer["other_layers"] = other_layers(source, request["layers"])
-            if request["driver"] == KML:
-                WARNINGS.extend(kml_losses.left_out(request["path"], field_names(source)))
+            names, wanted = layer_names(source, request), request["layers"]
+            layers = described_layers(source, request, names)
+            answer |= {"driver": request["driver"], "layers": layers}
+            answer["other_layers"] = [n for n in names.values() if wanted and n not in wanted]
+            WARNINGS.extend(left_out(source, request))
     except SourceError as err:
         answer["reason"] = err.reason.model_dump()
     answer["problems"] = described_problems(request["driver"])
@@ -347,7 +373,7 @@ def main(request):
     print(json.dumps(answer))  # noqa: T201 - this program's answer
 
 
-def described_layers(source, request):
+def described_layers(source, request, names):
     """Return the facts about each layer of a source."""
     size_bytes = gdal.VSIStatL(request["path"]).size
     return [
@@ -357,7 +383,7 @@ def described_layers(source, request):
             size_bytes,
             f"{request['spool']}/{position}.arrow" if request["spool"] else None,
         )
-        for position, layer in enumerate(each_layer(source, request))
+        for position, layer in enumerate(each_layer(source, request, names))
     ]
 
 

@@ -5,17 +5,13 @@ What belongs here: counting it. What does not: reading the rest
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from xml.parsers import expat
 
 from libs.models.version import Warn
+from libs.spatial_utils.element_losses import ElementLosses
 from libs.spatial_utils.sqlite_values import is_instant
 from libs.spatial_utils.xml_document import read_document
-
-EXAMPLES = 3
-MAX_SHOWN = 40
 
 _CONTAINERS = frozenset({"kml", "Document", "Folder"})
 _GEOMETRIES = frozenset(
@@ -39,23 +35,6 @@ _TIMES = frozenset({("TimeStamp", "when"), ("TimeSpan", "begin"), ("TimeSpan", "
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
-@dataclass
-class _Found:
-    count: int = 0
-    examples: list[str] = field(default_factory=list)
-
-    def add(self, example: str = "") -> None:
-        self.count += 1
-        if example and len(self.examples) < EXAMPLES:
-            self.examples.append(example[:MAX_SHOWN])
-
-    def __str__(self) -> str:
-        rest = ", …" if self.count > len(self.examples) else ""
-        return (
-            f"{self.count}: {', '.join(self.examples)}{rest}" if self.examples else f"{self.count}"
-        )
-
-
 def left_out(path: str, fields: Collection[str]) -> list[Warn]:
     """Return the warning of what GDAL leaves out of the document at `path`; none for nothing.
 
@@ -65,18 +44,14 @@ def left_out(path: str, fields: Collection[str]) -> list[Warn]:
     """
     reader = _Reader(fields)
     read_document(path, reader.parser)
-    if not reader.found:
-        return []
-    shown = "; ".join(f"{what} ({found})" for what, found in reader.found.items())
-    message = f"What GDAL does not read of KML was left out: {shown}."
-    return [Warn(code="source.elements_left_out", message=message)]
+    return reader.found.warnings("KML")
 
 
 class _Reader:
     """Counts what is left out; `found` says what and how much of it."""
 
     def __init__(self, fields: Collection[str]) -> None:
-        self.found: dict[str, _Found] = defaultdict(_Found)
+        self.found = ElementLosses()
         self.parser = expat.ParserCreate()
         self.parser.buffer_text = True
         self.parser.StartElementHandler = self._start
@@ -96,24 +71,24 @@ class _Reader:
         if self._ignored_from:
             return
         if name == "Placemark" and "id" in attributes:
-            self.found["id of Placemark"].add(attributes["id"])
+            self.found.add("id of Placemark", attributes["id"])
         if parent in _READ and name not in _READ[parent]:
-            self.found[f"{name} of {parent}"].add()
+            self.found.add(f"{name} of {parent}")
             self._ignored_from = len(self._path)
         elif name == "SimpleData" and attributes.get("name", "").casefold() not in self._fields:
-            self.found["SimpleData of no known Schema"].add(attributes.get("name", ""))
+            self.found.add("SimpleData of no known Schema", attributes.get("name", ""))
         elif name == "ExtendedData":
             self._data.clear()
         elif parent == "ExtendedData":
             self._data.add(name)
             if len(self._data) > 1:
-                self.found["Data beside SchemaData"].add(attributes.get("name", ""))
+                self.found.add("Data beside SchemaData", attributes.get("name", ""))
 
     def _end(self, _name: str) -> None:
         if not self._ignored_from and tuple(self._path[-2:]) in _TIMES:
             text = "".join(self._texts).strip()
             if not (is_instant(text) or _DATE.fullmatch(text)):
-                self.found["time that is no full date"].add(text)
+                self.found.add("time that is no full date", text)
         if len(self._path) == self._ignored_from:
             self._ignored_from = 0
         self._path.pop()

@@ -125,10 +125,27 @@ def unread_geometry(
     )
 
 
+def tables_of_modules(path: str) -> dict[str, bool]:
+    """Return the tables that a module of SQLite keeps, such as a search index, in lower case.
+
+    True is for a virtual table, False for one in which the module keeps what it needs.
+    """
+    with _connected(path) as base:
+        kinds = "SELECT name, type FROM pragma_table_list WHERE type IN ('virtual', 'shadow')"
+        return {name.lower(): kind == "virtual" for name, kind in base.execute(kinds)}
+
+
+@contextmanager
+def _connected(path: str) -> Iterator[sqlite3.Connection]:
+    address = f"{Path(path).absolute().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(address, uri=True)) as base:
+        base.execute("PRAGMA trusted_schema = OFF")
+        yield base
+
+
 @contextmanager
 def _opened(path: str, layer: str, key: str) -> Iterator["_Table"]:
-    with closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)) as base:
-        base.execute("PRAGMA trusted_schema = OFF")
+    with _connected(path) as base:
         base.text_factory = lambda content: content.decode("utf-8", "surrogateescape")
         for function in (is_float32, is_instant, is_time):
             base.create_function(function.__name__, 1, function, deterministic=True)

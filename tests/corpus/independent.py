@@ -20,6 +20,7 @@ import pyogrio
 import shapely
 from pyproj import CRS
 
+from libs.spatial_utils.opening import OSM_CONFIG
 from tests.corpus.content import Content, content_of
 
 MAX_CSV_FIELD = 2**31 - 1
@@ -89,6 +90,8 @@ def _read_with_gdal(path: Path, layer: str, encoding: str | None) -> Content:
         raise NotReadError(f"layer {layer!r} is not among {layers}"[:300])
     name = layer if layer in layers else layers[0]
     options: dict[str, Any] = {"encoding": encoding} if encoding else {}
+    if path.suffix.lower() in (".osm", ".pbf"):
+        options["CONFIG_FILE"] = str(OSM_CONFIG)
     meta, table = pyogrio.raw.read_arrow(path, layer=name, datetime_as_string=True, **options)
     geometry = meta["geometry_name"] or "wkb_geometry"
     if meta["geometry_type"] is None or geometry not in table.column_names:

@@ -25,6 +25,7 @@ BOW_TIE = "POLYGON ((0 0, 10 10, 10 0, 0 10, 0 0))"
 COLLAPSED = "POLYGON ((0 0, 1 0, 0 0, 0 0))"
 HOLE_OUTSIDE = "POLYGON ((0 0, 10 0, 10 10, 0 10, 0 0), (20 20, 21 20, 21 21, 20 20))"
 OVERLAPPING = "MULTIPOLYGON (((0 0, 10 0, 10 10, 0 10, 0 0)), ((5 5, 15 5, 15 15, 5 15, 5 5)))"
+PARTS = ["MULTIPOINT (EMPTY, (1 1))", f"MULTIPOLYGON ({SQUARE[8:]}, EMPTY)"]
 WALL = "((0 0 0, 0 0 9, 0 1 9, 0 1 0, 0 0 0))"
 ROOF = "((0 0 9, 1 0 9, 1 1 9, 0 0 9))"
 DIGITS = (0.12345678901234568, 51.987654321098766)
@@ -113,6 +114,9 @@ def is_same(found: Any, expected: str | None) -> bool:
             ["GEOMETRYCOLLECTION (GEOMETRYCOLLECTION (POINT (1 2)), LINESTRING EMPTY)", SQUARE],
             ["GEOMETRYCOLLECTION (GEOMETRYCOLLECTION (POINT (1 2)), LINESTRING EMPTY)", SQUARE],
             "geoparquet gpkg", "output.other_format", id="collections",
+        ),
+        pytest.param(
+            PARTS, PARTS, "geoparquet gpkg", "output.other_format", id="empty-parts"
         ),
         pytest.param(
             [f"TIN Z ({ROOF})", f"POLYHEDRALSURFACE Z ({WALL}, {ROOF})", f"POLYGON Z {ROOF}"],

@@ -78,6 +78,7 @@ from libs.pipeline.workbench import Workbench
 from libs.spatial_utils.drivers import OUTPUT_DRIVERS, OUTPUT_SUFFIXES
 
 DEFAULT_FORMATS = ("geoparquet", "flatgeobuf")
+OF_PARTS = ("Multi", "GeometryCollection")
 
 
 def load_source(bench: Workbench, order: LoadOrder, batches: Iterator[pa.RecordBatch]) -> HopFacts:
@@ -246,7 +247,7 @@ def _transform_source(bench: Workbench, table: LoadedRows, number: int) -> Trans
 
 
 def _empty_parts(bench: Workbench, name: str, facts: HopFacts) -> int:
-    if "GeometryCollection" not in flat_types(facts):
+    if not any(name.startswith(OF_PARTS) for name in flat_types(facts)):
         return 0
     return count_empty_parts(bench.clients.postgis, bench.schema, name)
 
@@ -350,5 +351,5 @@ def _holding_format(table: TransformedRows, wanted: str) -> tuple[str, str]:
     if wanted == "flatgeobuf" and missing:
         return "gpkg", f"{missing} of its rows have no or an empty geometry"
     if wanted == "flatgeobuf" and table.empty_parts:
-        return "gpkg", f"{table.empty_parts} of its geometry collections have an empty part"
+        return "gpkg", f"{table.empty_parts} of its geometries have an empty part"
     return wanted, ""

@@ -65,6 +65,14 @@ def zip_with_a_readme(folder: Path) -> Path:
     return zipped(folder / "x.zip", members)
 
 
+@case(published("source.member_not_read", rows=5))
+def zip_with_source_maps(folder: Path) -> Path:
+    """The .map of a script, beside a shapefile and by the name of a GeoJSON, is no MapInfo's."""
+    maps = {name: b'{"version":3,"mappings":""}' for name in ("js/app.js.map", "roads.map")}
+    members = shapefile_members(folder, "cities") | {"roads.geojson": _geojson_bytes()}
+    return zipped(folder / "x.zip", members | maps)
+
+
 @case(rejected("source.unknown_format"))
 def zip_with_a_readme_only(folder: Path) -> Path:
     return zipped(folder / "x.zip", {"README.txt": b"hello"})

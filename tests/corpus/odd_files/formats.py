@@ -173,6 +173,46 @@ def geopackage_with_a_view(folder: Path) -> Path:
     )
 
 
+@case(published("source.layers_left_out", rows=3), is_lean=True)
+def geopackage_with_a_search_index(folder: Path) -> Path:
+    """GDAL takes an index over texts, and the five tables in which it is kept, for layers."""
+    return edit_database(
+        sample(folder / "roads.gpkg"),
+        "CREATE VIRTUAL TABLE found USING fts5(name, content='roads')",
+        "INSERT INTO found(found) VALUES ('rebuild')",
+    )
+
+
+@case(published("source.values_changed", rows=3))
+def geopackage_that_lists_a_missing_table(folder: Path) -> Path:
+    return edit_database(
+        sample(folder / "roads.gpkg"),
+        "INSERT INTO gpkg_contents (table_name, identifier, data_type, srs_id)"
+        " VALUES ('gone', 'gone', 'features', 4326)",
+        "INSERT INTO gpkg_geometry_columns VALUES ('gone', 'geom', 'POINT', 4326, 0, 0)",
+    )
+
+
+@case(published(rows=3))
+def geopackage_with_an_index_of_no_table(folder: Path) -> Path:
+    """A spatial index that its table has left behind, and one that lacks its rows."""
+    return edit_database(
+        sample(folder / "roads.gpkg"),
+        "CREATE VIRTUAL TABLE rtree_old_geom USING rtree(id, minx, maxx, miny, maxy)",
+        "DELETE FROM rtree_roads_geom",
+    )
+
+
+@case(rejected("source.*"))
+def geopackage_whose_schema_is_broken(folder: Path) -> Path:
+    """Triggers of a table that is not there."""
+    return edit_database(
+        sample(folder / "roads.gpkg"),
+        "PRAGMA writable_schema=ON",
+        "DELETE FROM sqlite_master WHERE name = 'roads'",
+    )
+
+
 @case(published(rows=3))
 def geopackage_in_wal_mode(folder: Path) -> Path:
     return edit_database(

@@ -15,6 +15,7 @@ from tests.corpus.odd_files.case import (
 from tests.corpus.odd_files.writing import feature, from_wkt, geojson, sample
 
 SQUARE = "POLYGON((0 0,1 0,1 1,0 1,0 0))"
+OPEN = "POLYGON((5 5,6 5,6 6,5 6))"
 SQUARES = "MULTIPOLYGON(((0 0,1 0,1 1,0 0)),((5 5,6 5,6 6,5 5)))"
 BOWTIE = "POLYGON((0 0,1 1,1 0,0 1,0 0))"
 TIN = "TIN Z (((0 0 0,0 0 1,0 1 0,0 0 0)),((0 0 0,0 1 0,1 1 0,0 0 0)))"
@@ -120,6 +121,15 @@ def ring_not_closed(folder: Path) -> Path:
     """GDAL closes it without a word; the point added is a change."""
     ring = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 1]]]}
     return geojson(folder / "open.geojson", [feature({"n": 1}, ring)])
+
+
+for _suffix in ("gpkg", "fgb", "gml"):
+    register(
+        f"ring-not-closed-{_suffix}",
+        lambda folder, suffix=_suffix: from_wkt(folder / f"open.{suffix}", SQUARE, OPEN),
+        rejected("source.broken_geometry"),
+        is_lean=_suffix == "fgb",
+    )
 
 
 @case(published_or_rejected("geometry.*", "source.*", warnings=("geometry.*",)))
