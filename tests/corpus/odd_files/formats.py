@@ -58,7 +58,7 @@ def format_geoparquet(folder: Path) -> Path:
     return path
 
 
-@case(published(rows=3))
+@case(rejected("source.geoparquet_encoding"))
 def format_geoparquet_native_encoding(folder: Path) -> Path:
     import geopandas
 
