@@ -45,6 +45,9 @@ _FITS = {
     "Real": re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"),
 }
 
+_XML_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?")
+"""GDAL forgets an offset of another form, such as +0100."""
+
 
 def stored_layer(path: str, layer: str, fields: Sequence[Mapping[str, Any]]) -> StoredLayer:
     """Return what the file at `path` stores in a layer: every extension as text.
@@ -83,7 +86,11 @@ def stored_layer(path: str, layer: str, fields: Sequence[Mapping[str, Any]]) -> 
 def _misfits(ogr_type: str, values: Mapping[int, str]) -> list[tuple[int, str]]:
     """Return the values that GDAL would change, each with its row from 0."""
     if ogr_type == "DateTime":
-        return [item for item in values.items() if not is_instant(item[1])]
+        return [
+            item
+            for item in values.items()
+            if not (_XML_TIME.fullmatch(item[1]) and is_instant(item[1]))
+        ]
     fits = _FITS.get(ogr_type)
     return [item for item in values.items() if fits and not fits.fullmatch(item[1])]
 

@@ -88,9 +88,10 @@ def differences(
 
 
 def _names(source: Content, published: Content) -> list[Difference]:
+    """Return the columns that were lost; some formats have one that only our reader shows."""
     missing = sorted((Counter(source.names) - Counter(published.names)).elements())
     added = sorted((Counter(published.names) - Counter(source.names)).elements())
-    if not missing and not added:
+    if not missing:
         return []
     return [Difference("names", f"{missing[:8]} are missing, {added[:8]} were added"[:400])]
 
@@ -100,7 +101,7 @@ def _values(sources: list[Content], published: Content, known: Collection[str]) 
     found = []
     left_columns, right_columns = [], []
     for position, name in enumerate(published.names):
-        if name in known:
+        if name in known or name not in sources[0].names:
             continue
         ours = [source.names.index(name) for source in sources]
         if published.names.count(name) > 1:

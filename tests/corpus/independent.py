@@ -12,6 +12,7 @@ import shutil
 import tarfile
 import zipfile
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -92,6 +93,8 @@ def _read_with_gdal(path: Path, layer: str, encoding: str | None) -> Content:
     options: dict[str, Any] = {"encoding": encoding} if encoding else {}
     if path.suffix.lower() in (".osm", ".pbf"):
         options["CONFIG_FILE"] = str(OSM_CONFIG)
+    if path.suffix.lower() in (".gml", ".xml"):
+        options |= {"EXPOSE_GML_ID": "YES", "GML_ATTRIBUTES_TO_OGR_FIELDS": "YES"}
     meta, table = pyogrio.raw.read_arrow(path, layer=name, datetime_as_string=True, **options)
     geometry = meta["geometry_name"] or "wkb_geometry"
     if meta["geometry_type"] is None or geometry not in table.column_names:
@@ -99,7 +102,21 @@ def _read_with_gdal(path: Path, layer: str, encoding: str | None) -> Content:
     crs = CRS.from_user_input(meta["crs"]) if meta["crs"] else None
     if path.suffix.lower() == ".kml" and "id" in table.column_names:
         table = table.drop_columns(["id"])
-    return content_of(table, geometry, crs)
+    found = content_of(table, geometry, crs)
+    return _with_empty_shapes(found, path) if path.suffix.lower() == ".geojson" else found
+
+
+def _with_empty_shapes(found: Content, path: Path) -> Content:
+    """Return GeoJSON with its geometries without coordinates, which GDAL takes for none."""
+    document = json.loads(path.read_bytes())
+    shapes = [feature.get("geometry") for feature in document.get("features", ())]
+    if found.geometry is None or len(shapes) != found.rows:
+        return found
+    geometry = [
+        shapely.to_wkb(shapely.from_geojson(json.dumps(shape))) if shape and not wkb else wkb
+        for wkb, shape in zip(found.geometry, shapes, strict=True)
+    ]
+    return replace(found, geometry=geometry)
 
 
 def read_csv_with_wkt(path: Path, names: Collection[str], encoding: str | None) -> Content:

@@ -161,13 +161,18 @@ def test_a_crs_that_lies_on_the_network_is_not_asked_for(
     assert requests[1:] == []
 
 
+def without_seconds(found: SourceDescription) -> SourceDescription:
+    layers = tuple(layer.model_copy(update={"measured_s": 0.0}) for layer in found.layers)
+    return found.model_copy(update={"layers": layers})
+
+
 @pytest.mark.parametrize("suffix", [".xsd", ".gfs"])
 def test_a_schema_beside_gml_neither_adds_nor_hides_columns(
     gdal: Gdal, folder: Path, suffix: str
 ) -> None:
     path = folder / "roads.gml"
     path.write_bytes(documents.WFS_GML)
-    alone = describe(gdal, path)
+    alone = without_seconds(describe(gdal, path))
     beside = {
         ".gfs": "<GMLFeatureClassList><GMLFeatureClass><Name>road</Name>"
         "<ElementPath>road</ElementPath></GMLFeatureClass></GMLFeatureClassList>",
@@ -176,7 +181,7 @@ def test_a_schema_beside_gml_neither_adds_nor_hides_columns(
     }
     path.with_suffix(suffix).write_text(beside[suffix])
 
-    assert describe(gdal, path) == alone
+    assert without_seconds(describe(gdal, path)) == alone
     assert {"code", "width", "width_uom"} <= {field.name for field in alone.layers[0].fields}
     assert {file.suffix for file in folder.iterdir()} == {".gml", suffix}
 

@@ -64,6 +64,26 @@ def test_a_value_of_another_type_makes_its_column_text(
     assert (warning.code, warning.layer) == ("column.other_type", "waypoints")
 
 
+@pytest.mark.parametrize(
+    ("time", "is_read_well"),
+    [
+        ("2020-01-01T00:00:00", True),
+        ("2020-01-01T00:00:00.25+05:30", True),
+        ("2020-01-01T00:00:00+0100", False),
+        ("2020-01-01T00:00:00+01", False),
+        ("2020-01-01T00:00:00+05:50", False),
+        ("2020-01-01T00:00Z", False),
+    ],
+)
+def test_a_time_whose_offset_gdal_forgets_is_kept_as_text(
+    tmp_path: Path, time: str, is_read_well: bool
+) -> None:
+    path = tmp_path / "d.gpx"
+    path.write_text(GPX.format(first="").replace("2020-01-01T00:00:00Z", time))
+
+    assert (stored_layer(str(path), "waypoints", FIELDS) == StoredLayer()) is is_read_well
+
+
 def test_elements_without_a_column_are_told_of(tmp_path: Path) -> None:
     links = "".join(f'<link href="http://x/{n}"/>' for n in range(3))
 
