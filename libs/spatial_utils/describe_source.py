@@ -25,6 +25,7 @@ from libs.models.errors import SourceError
 from libs.models.version import Warn
 from libs.spatial_utils import (
     flatgeobuf_values,
+    gml_values,
     gpx_losses,
     gpx_values,
     kml_fields,
@@ -157,13 +158,7 @@ def describe_layer(layer, request, size_bytes, spool):
         for field in fields
     ]
     place = {"key": layer.GetFIDColumn(), "geometry": layer.GetGeometryColumn()}
-    stored = StoredLayer()
-    if driver in SQLITE_DRIVERS and types is None:
-        stored = sqlite_values.stored_layer(request["path"], layer.GetName(), described, **place)
-    elif driver == "GPX":
-        stored = gpx_values.stored_layer(request["path"], layer.GetName(), described)
-    elif driver == FLATGEOBUF and types is None:
-        stored = flatgeobuf_values.stored_layer(request["path"], layer.GetName(), described)
+    stored = stored_in(layer, request, described, place)
     WARNINGS.extend(stored.warnings)
     for position, column in stored.columns.items():
         described[position] |= {"type": column.type, "subtype": "None"}
@@ -198,6 +193,24 @@ def describe_layer(layer, request, size_bytes, spool):
         "facts": tally.facts.model_dump(mode="json"),
         "measured_s": tally.seconds,
     }
+
+
+def stored_in(layer, request, described, place):
+    """Return what the file stores in a layer where GDAL would change it.
+
+    `place` names the layer's key and geometry columns. What we wrote ourselves, and know the types
+    of, is left to GDAL.
+    """
+    driver, path = request["driver"], request["path"]
+    if driver in SQLITE_DRIVERS and request["types"] is None:
+        return sqlite_values.stored_layer(path, layer.GetName(), described, **place)
+    if driver == "GML":
+        return gml_values.stored_layer(layer, described)
+    if driver == "GPX":
+        return gpx_values.stored_layer(path, layer.GetName(), described)
+    if driver == FLATGEOBUF and request["types"] is None:
+        return flatgeobuf_values.stored_layer(path, layer.GetName(), described)
+    return StoredLayer()
 
 
 def key_column(layer):

@@ -1,7 +1,8 @@
 """Columns that are read from a file itself, because GDAL would change what it stores.
 
 What belongs here: what such a reader gives. What does not: the readers, which run in the child
-process of `libs.spatial_utils.describe_source` (`sqlite_values`, `gpx_values`).
+process of `libs.spatial_utils.describe_source` (`sqlite_values`, `gpx_values`
+and their like).
 """
 
 from collections.abc import Mapping

@@ -28,6 +28,7 @@ from tests.corpus.content import (
 
 RELATIVE_TOLERANCE = 1e-9
 DBASE_TRUTHS = {"T": 1, "t": 1, "Y": 1, "y": 1, "F": 0, "f": 0, "N": 0, "n": 0, "?": None}
+TRUTHS = {"true": 1, "false": 0, **DBASE_TRUTHS}
 MAX_COMPARED_ROWS = 200_000
 
 EXCUSES: dict[str, frozenset[str]] = {
@@ -174,7 +175,7 @@ def _guessed(text: str | None) -> Any:
     try:
         return text and comparable(float(text))
     except ValueError:
-        return DBASE_TRUTHS.get(text or "", text)
+        return TRUTHS.get(text or "", text)
 
 
 def _truth(value: Any) -> Any:

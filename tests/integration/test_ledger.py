@@ -19,11 +19,11 @@ def identities(uri: str, names: list[str]) -> list[str]:
 
 
 def test_a_new_ledger_has_one_identity_whoever_asks_first(
-    stack_env: dict[str, str], mongo_client: MongoClient[dict[str, Any]]
+    admin_env: dict[str, str], mongo_client: MongoClient[dict[str, Any]]
 ) -> None:
     prefix = uuid.uuid4().hex[:12]
     names = [f"test_{prefix}_{number}" for number in range(LEDGERS)]
-    ask = partial(identities, stack_env["MONGO_URI"])
+    ask = partial(identities, admin_env["MONGO_URI"])
     with ProcessPoolExecutor(PROCESSES, mp_context=get_context("fork")) as pool:
         one, other = pool.map(ask, [names] * PROCESSES)
     assert one == other

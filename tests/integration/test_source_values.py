@@ -204,3 +204,35 @@ def test_extensions_of_gpx_and_segments_of_one_point_are_published(line: Line, n
     (track,) = shapely.from_wkb(tables["tracks"].column("geometry").to_pylist())
     assert [list(part.coords) for part in track.geoms] == [[(2, 1)] * 2, [(4, 3), (6, 5)]]
     assert "geometry.point_as_line" in {warn.code for warn in version.warnings}
+
+
+def test_elements_of_gml_that_are_nil_somewhere_are_no_lists(
+    line: Line, name: str, tmp_path: Path
+) -> None:
+    features = "".join(
+        f'<gml:featureMember><t:row gml:id="r{n}">{values}<t:shape><gml:Point>'
+        "<gml:pos>1 2</gml:pos></gml:Point></t:shape></t:row></gml:featureMember>"
+        for n, values in enumerate(
+            (
+                '<t:code xsi:nil="true"/><t:tag>a</t:tag><t:tag>b</t:tag>',
+                "<t:code>01001</t:code><t:tag>c</t:tag>",
+                "<t:code></t:code>",
+            )
+        )
+    )
+    path = tmp_path / "rows.gml"
+    path.write_text(
+        '<gml:FeatureCollection xmlns:gml="http://www.opengis.net/gml" xmlns:t="http://t"'
+        f' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">{features}</gml:FeatureCollection>'
+    )
+    file = {
+        "path": line.user.put(f"uploads/{name}.gml", path),
+        "type": "vector",
+        "crs": "EPSG:4326",
+    }
+
+    (table,) = line.run(name, make_manifest(name, [], files=[file])).tables
+
+    found = pq.read_table(io.BytesIO(lake_bytes(line, table, "geoparquet")))
+    assert sorted(found["code"].to_pylist(), key=repr) == ["", "01001", None]
+    assert ["a", "b"] in found["tag"].to_pylist()
