@@ -103,7 +103,9 @@ def _latency(service: BenchService, folder: Path, _asked: argparse.Namespace) ->
         Figure("P3", "1,000 points: drop -> published / empty job", found, 1.5),
         Figure("P3", "the same, 95th percentile", [float(np.percentile(found, 95))], 2),
     ]
-    return figures, seconds_table("1,000 points, idle stack", answers, empty_job=empties)
+    more = [answer.seconds - empty for answer, empty in zip(answers, empties, strict=True)]
+    work = "1,000 points, idle stack"
+    return figures, seconds_table(work, answers, empty_job=empties, difference=more)
 
 
 def _growth(service: BenchService, folder: Path, asked: argparse.Namespace) -> Found:
