@@ -113,9 +113,12 @@ def _named(phase: str, err: Exception) -> SpatialEtlError:
 
 
 def _peak_memory_bytes() -> int:
-    """Return the largest resident size that this process or a child of it had so far."""
+    """Return the largest resident size that this process, a child or a reader had so far."""
+    from libs.spatial_utils.ogr import READERS
+
     users = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    return max(resource.getrusage(user).ru_maxrss for user in users) * KIB
+    own = max(resource.getrusage(user).ru_maxrss for user in users) * KIB
+    return max(own, READERS.peak_memory_bytes)
 
 
 def _record(bench: Workbench, drop_id: str, attempt: int, record: PhaseRecord) -> None:

@@ -62,7 +62,9 @@ class WorkbenchResource(ConfigurableResource[Any]):
         if self._bench is None:
             if self._stack is None:
                 raise RuntimeError("a workbench is opened inside a run only")
-            bench = open_workbench(self.get_clients(), run_id, drop_id=drop_id, attempt=attempt)
+            clients = self.get_clients()
+            clients.gdal.start_readers()
+            bench = open_workbench(clients, run_id, drop_id=drop_id, attempt=attempt)
             self._bench = self._stack.enter_context(bench)
         return self._bench
 

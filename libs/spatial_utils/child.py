@@ -2,7 +2,7 @@
 
 What belongs here: starting a program without a shell, bounding its time, memory and output, taking
 its whole process group down on every way out. What does not: what the program's output means
-(`libs.spatial_utils.ogr`).
+(`libs.spatial_utils.ogr`), children that are forked and not started (`libs.spatial_utils.forked`).
 """
 
 import errno
@@ -13,7 +13,8 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,26 @@ class ChildEnd:
     timed_out: bool
 
 
+@dataclass(frozen=True)
+class Output:
+    """Where a child's stdout and stderr go."""
+
+    descriptors: tuple[int, int]
+
+    def end(self, returncode: int, started: float, *, timed_out: bool) -> ChildEnd:
+        """Return the end of a child that began at `started` of the monotonic clock."""
+        stdout, stderr = map(_read_back, self.descriptors)
+        seconds = time.monotonic() - started
+        return ChildEnd(returncode, stdout, stderr, seconds, timed_out)
+
+
+@contextmanager
+def captured(cwd: Path) -> Iterator[Output]:
+    """Yield the output of a child: files without a name, in its own folder."""
+    with tempfile.TemporaryFile(dir=cwd) as out, tempfile.TemporaryFile(dir=cwd) as err:
+        yield Output((out.fileno(), err.fileno()))
+
+
 def run_child(
     args: Sequence[str], *, env: Mapping[str, str], cwd: Path, limits: Limits
 ) -> ChildEnd:
@@ -58,7 +79,8 @@ def run_child(
         *args,
     ]  # fmt: skip
     started = time.monotonic()
-    with tempfile.TemporaryFile(dir=cwd) as out, tempfile.TemporaryFile(dir=cwd) as err:
+    with captured(cwd) as output:
+        out, err = output.descriptors
         process = subprocess.Popen(
             bounded,
             env=dict(env),
@@ -72,42 +94,40 @@ def run_child(
             timed_out = not _has_ended(process, limits.timeout_s)
         finally:
             _stop(process)
-        return ChildEnd(
-            returncode=process.returncode,
-            stdout=_read_back(out.fileno()),
-            stderr=_read_back(err.fileno()),
-            seconds=time.monotonic() - started,
-            timed_out=timed_out,
-        )
+        return output.end(process.returncode, started, timed_out=timed_out)
+
+
+def is_readable(descriptor: int, timeout_s: float) -> bool:
+    """Return whether something can be read within `timeout_s` seconds, an end included."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(timeout_s * 1000))
+
+
+def signal_group(group: int, number: signal.Signals) -> None:
+    """Send a signal to a process group, whether or not there is one still."""
+    with suppress(ProcessLookupError):
+        os.killpg(group, number)
 
 
 def _has_ended(process: subprocess.Popen[bytes], timeout_s: float) -> bool:
     """Wait for the end of a process, of which `Popen.wait` hears up to 50 ms late."""
     descriptor = os.pidfd_open(process.pid)
     try:
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        return bool(poll.poll(timeout_s * 1000))
+        return is_readable(descriptor, timeout_s)
     finally:
         os.close(descriptor)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
-        _signal_group(process.pid, signal.SIGTERM)
+        signal_group(process.pid, signal.SIGTERM)
         try:
             process.wait(STOP_GRACE_S)
         except subprocess.TimeoutExpired:
-            _signal_group(process.pid, signal.SIGKILL)
+            signal_group(process.pid, signal.SIGKILL)
             process.wait()
-    _signal_group(process.pid, signal.SIGKILL)
-
-
-def _signal_group(group: int, number: signal.Signals) -> None:
-    try:
-        os.killpg(group, number)
-    except ProcessLookupError:
-        return
+    signal_group(process.pid, signal.SIGKILL)
 
 
 def _read_back(descriptor: int) -> str:

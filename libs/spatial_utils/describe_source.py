@@ -1,21 +1,17 @@
-"""Describe a vector source as GDAL reads it: a program run in a child process of its own.
+"""Describe a vector source as GDAL reads it: a reader for a child process of its own.
 
-Run as `python describe_source.py REQUEST`, a JSON document with `path`, `driver`, `open_options`,
-`types` (of the columns, where they are known better than the format knows them), `layers` (which
-are read; all where none is named) and `spool` (a folder to write them to, as Arrow batches); prints
-one JSON document. It takes GDAL's bindings from Debian's packages, so that it reads with the
-libgdal that ogr2ogr uses.
+The request is a JSON document with `path`, `driver`, `open_options`, `types` (of the columns, where
+they are known better than the format knows them), `layers` (which are read; all where none is
+named) and `spool` (a folder to write them to, as Arrow batches); the answer on stdout is one JSON
+document. GDAL's bindings are those of Debian's packages, so that it reads with the libgdal that
+ogr2ogr uses.
 
 What belongs here: facts. What does not: whether the facts are acceptable (`libs.pipeline.kinds`).
 """
 
 import collections
 import json
-import os
 import re
-import sys
-
-sys.path.append("/usr/lib/python3/dist-packages")
 
 import pyarrow as pa
 from osgeo import gdal, ogr, osr
@@ -364,8 +360,18 @@ def left_out(source, request):
     return [OSM_WARNING] if request["driver"] == "OSM" else []
 
 
-def main(request):
-    """Print the description of the source that `request` names."""
+def leave_only(driver):
+    """Take every other vector driver away, so that nothing a file refers to can be opened."""
+    drivers = [gdal.GetDriver(number) for number in range(gdal.GetDriverCount())]
+    for other in drivers:
+        if other.ShortName != driver and other.GetMetadataItem(gdal.DCAP_VECTOR):
+            other.Deregister()
+
+
+def main(text):
+    """Print the description of the source that a request names."""
+    request = json.loads(text)
+    leave_only(request["driver"])
     gdal.PushErrorHandler(collect_problem)
     osr.DontUseExceptions()
     answer = {"driver": None, "layers": [], "reason": None}
@@ -398,10 +404,3 @@ def described_layers(source, request, names):
         )
         for position, layer in enumerate(each_layer(source, request, names))
     ]
-
-
-if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
-    sys.stdout.flush()
-    # The answer is given: what a library's thread does while the interpreter ends changes nothing.
-    os._exit(0)

@@ -1,23 +1,19 @@
-"""Describe and spool a table with geometries: a program run in a child process of its own.
+"""Describe and spool a table with geometries: a reader for a child process of its own.
 
 Debian's GDAL has no Parquet driver, its CSV driver drops what it cannot read, and its GeoJSON
 driver changes values besides: these are read without it.
 
-Run as `python describe_table.py REQUEST`, a `TableRequest` as JSON; prints a source's description,
-or the reason why there is none, as `describe_source.py` does.
+The request is a `TableRequest` as JSON; the answer on stdout a source's description, or the reason
+why there is none.
 
 What belongs here: facts. What does not: reading a format (`libs.tabular.geoparquet_reader`,
 `libs.tabular.geocsv_reader`, `libs.geojson.reader`).
 """
 
 import gc
-import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-sys.path.append("/usr/lib/python3/dist-packages")
 
 import pyarrow as pa
 
@@ -214,10 +210,3 @@ def main(request: str) -> None:
     except SourceError as err:
         answer = TableAnswer(reason=err.reason)
     print(answer.model_dump_json())  # noqa: T201 - this program's answer
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
-    sys.stdout.flush()
-    # The answer is given: what a library's thread does while the interpreter ends changes nothing.
-    os._exit(0)

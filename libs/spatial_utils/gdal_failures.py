@@ -42,23 +42,22 @@ class Failure:
     end: ChildEnd
     limits: Limits
     errors: Sequence[str]
-    stderr: str
     file: str | None
     layer: str | None
 
     def error(self) -> SourceError | ComputeError:
         """Return the error that names the cause and its remedy."""
         code = self.end.returncode
-        is_lost = code == -signal.SIGKILL or _LOST_SERVER.search(self.stderr)
+        is_lost = code == -signal.SIGKILL or _LOST_SERVER.search(self.end.stderr)
         if is_lost and not self.end.timed_out:
             return self._lost()
-        if is_disk_full(self.stderr):
+        if is_disk_full(self.end.stderr):
             return disk_full(self._name, self._said)
         over_limit = self._over_limit()
         if over_limit:
             return over_limit
-        if _NOT_UTF8.search(self.stderr):
-            number = _FEATURE_NUMBER.search(self.stderr)
+        if _NOT_UTF8.search(self.end.stderr):
+            number = _FEATURE_NUMBER.search(self.end.stderr)
             row = int(number.group(1)) + 1 if number else None
             return not_utf_8("other bytes", self.file, self.layer, row)
         if code < 0 or code == NOT_EXECUTABLE:
@@ -72,9 +71,9 @@ class Failure:
     def _over_limit(self) -> SourceError | None:
         if self.end.timed_out:
             return self._too_slow()
-        if self.end.returncode == -signal.SIGXFSZ or _OUTPUT_LIMIT.search(self.stderr):
+        if self.end.returncode == -signal.SIGXFSZ or _OUTPUT_LIMIT.search(self.end.stderr):
             return self._too_much_output()
-        if is_out_of_memory(self.stderr):
+        if is_out_of_memory(self.end.stderr):
             return too_much_memory(self._name, self.limits, self._said, self.file, self.layer)
         return None
 
@@ -84,7 +83,7 @@ class Failure:
 
     @property
     def _said(self) -> str:
-        return shorten("; ".join(self.errors) or self.stderr.strip() or "nothing on stderr")
+        return shorten("; ".join(self.errors) or self.end.stderr.strip() or "nothing on stderr")
 
     def _source_error(self, code: str, message: str, *, remedy: str) -> SourceError:
         return SourceError(

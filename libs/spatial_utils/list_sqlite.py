@@ -1,8 +1,7 @@
-"""List what an SQLite database declares: a program for a child process.
+"""List what an SQLite database declares: a reader for a child process of its own.
 
-Run as `python3 list_sqlite.py PATH`; prints one JSON document: the tables, the views, and the
-module of each virtual table as far as its declaration is written plainly. It imports nothing of
-this project.
+The request is its path; the answer on stdout one JSON document: the tables, the views, and the
+module of each virtual table as far as its declaration is written plainly.
 
 What belongs here: facts. What does not: which of them are refused
 (`libs.spatial_utils.references`).
@@ -12,7 +11,6 @@ import json
 import pathlib
 import re
 import sqlite3
-import sys
 
 VIRTUAL_TABLE = re.compile(
     r"""\s*CREATE\s+VIRTUAL\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?"""
@@ -49,7 +47,3 @@ def read_schema(path: str) -> dict[str, object]:
         "views": [name for name, kind in types.items() if kind == "view"],
         "virtual_tables": modules,
     }
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -1,25 +1,25 @@
-"""GDAL as a child process: its programs run, its messages read, its failures named.
+"""GDAL in child processes: its programs and our readers run, its messages read, failures named.
 
 ogr2ogr's exit code is no proof: every `ERROR n` on stderr counts as a failure.
 
-What belongs here: arguments and environment of GDAL's programs. What does not: limits and signals
-of a child (`libs.spatial_utils.child`), what its end means (`libs.spatial_utils.gdal_failures`),
-what to load (`libs.compute.loading`).
+What belongs here: arguments and environment of programs and readers. What does not: limits and
+signals of a child (`libs.spatial_utils.child`, `libs.spatial_utils.forked`), what its end means
+(`libs.spatial_utils.gdal_failures`), what to load (`libs.compute.loading`).
 """
 
 import json
 import os
 import re
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from libs.models.errors import ComputeError, SourceError
-from libs.spatial_utils.child import Limits, run_child
+from libs.spatial_utils.child import ChildEnd, Limits, run_child
 from libs.spatial_utils.cog import cog_env
 from libs.spatial_utils.drivers import RASTER_DRIVERS, unknown_format
+from libs.spatial_utils.forked import ForkServer
 from libs.spatial_utils.gdal_failures import Failure, not_utf_8, require_readable
 from libs.spatial_utils.gdal_messages import read_messages
 from libs.spatial_utils.layers import Problem, SourceDescription, TableAnswer
@@ -28,11 +28,10 @@ from libs.spatial_utils.rasters import RasterAnswer, RasterDescription
 from libs.spatial_utils.references import DatabaseSchema, require_self_contained
 from libs.spatial_utils.table_request import TableRequest
 
-DESCRIBE_PROGRAM = Path(__file__).with_name("describe_source.py")
-DESCRIBE_TABLE_PROGRAM = Path(__file__).with_name("describe_table.py")
-LIST_SQLITE_PROGRAM = Path(__file__).with_name("list_sqlite.py")
+DESCRIBE_SOURCE = "libs.spatial_utils.describe_source"
+DESCRIBE_TABLE = "libs.spatial_utils.describe_table"
+LIST_SQLITE = "libs.spatial_utils.list_sqlite"
 DESCRIBE_RASTER_PROGRAM = Path(__file__).with_name("describe_raster.py")
-DESCRIBE_PYTHON = sys.executable
 GDAL_PYTHON = "/usr/bin/python3"
 
 _FORMAT_LINE = re.compile(r"^\s+(.+?) -[a-z, ]+- \(", re.M)
@@ -41,6 +40,8 @@ _UNDECODED_NAME = re.compile(r'"[^"]*(?<!\\ud[89ab][0-9a-f][0-9a-f])\\udc[89a-f]
 _RASTER_OUTPUT_DRIVERS = ("GTiff", "COG")
 _ALONE = {"GDAL_PAM_ENABLED": "NO", "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
 _FRUGAL = {"OPENBLAS_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+# A thread that is there before a fork is not there after it.
+_ONE_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 _GDAL_ENV = {
     "LC_ALL": "C.UTF-8",
     "PGTZ": "UTC",
@@ -61,6 +62,9 @@ _GDAL_ENV = {
     "GDAL_HTTP_MAX_RETRY": "0",
     "PROJ_NETWORK": "OFF",
 }
+
+READERS = ForkServer({**_GDAL_ENV, **_FRUGAL, **_ONE_THREAD})
+"""Where this process' readers are forked; it begins with the first of them."""
 
 
 @dataclass(frozen=True)
@@ -95,13 +99,12 @@ class Gdal:
         env: Mapping[str, str] | None = None,
         file: str | None = None,
         layer: str | None = None,
-        has_errors_as_answer: bool = False,
     ) -> GdalRun:
         """Run `program` in `cwd` and return what it said.
 
         `env` may hold secrets: they are struck out of every message. Raises `SourceError` naming
-        `file` and `layer` where it reports an error (unless that is part of its answer), crashes
-        or takes too long, and `ComputeError` where it was killed or lost its database.
+        `file` and `layer` where it reports an error, crashes or takes too long, and `ComputeError`
+        where it was killed or lost its database.
         """
         environment = {**_GDAL_ENV, "PATH": self._path(), "CPL_TMPDIR": str(cwd), **(env or {})}
         try:
@@ -113,12 +116,44 @@ class Gdal:
                 remedy="Install GDAL: apt-get install gdal-bin python3-gdal util-linux.",
             ) from err
         secrets = [value for name, value in (env or {}).items() if "PASS" in name and value]
-        stderr = _without_secrets(end.stderr, secrets)
-        said = read_messages(stderr)
+        end = replace(end, stderr=_without_secrets(end.stderr, secrets))
+        return self._said(program, end, file=file, layer=layer)
+
+    def _read(
+        self,
+        reader: str,
+        request: str,
+        *,
+        cwd: Path,
+        file: str | None,
+        config: Mapping[str, str] | None = None,
+        has_errors_as_answer: bool = False,
+    ) -> GdalRun:
+        """Have one of our readers do `request` and return what it said; raises as `run` does."""
+        env = {**_GDAL_ENV, **_FRUGAL, "PATH": self._path(), "CPL_TMPDIR": str(cwd)}
+        env |= config or {}
+        end = READERS.run(reader, request, env=env, cwd=cwd, limits=self.limits)
+        name = reader.rpartition(".")[2]
+        return self._said(name, end, file=file, has_errors_as_answer=has_errors_as_answer)
+
+    def _said(
+        self,
+        program: str,
+        end: ChildEnd,
+        *,
+        file: str | None,
+        layer: str | None = None,
+        has_errors_as_answer: bool = False,
+    ) -> GdalRun:
+        """Return what a child said that ended well; raises as `run` does."""
+        said = read_messages(end.stderr)
         if end.returncode != 0 or (said.errors and not has_errors_as_answer):
-            failure = Failure(program, end, self.limits, said.errors, stderr, file, layer)
-            raise failure.error()
+            raise Failure(program, end, self.limits, said.errors, file, layer).error()
         return GdalRun(end.stdout, said.warnings, said.errors, end.seconds)
+
+    def start_readers(self) -> None:
+        """Have what readers need loaded by the time the first of them is asked for."""
+        READERS.start()
 
     def describe(
         self,
@@ -147,12 +182,12 @@ class Gdal:
             "open_options": [*own_options(driver), *open_options],
             "types": types, "layers": list(layers), "spool": str(spool) if spool else None,
         }  # fmt: skip
-        answer = self.run(
-            DESCRIBE_PYTHON,
-            ["-I", str(DESCRIBE_PROGRAM), json.dumps(request)],
+        answer = self._read(
+            DESCRIBE_SOURCE,
+            json.dumps(request),
             cwd=path.parent,
-            env={**self.only_drivers([driver]), **driver_config(driver), **_FRUGAL},
             file=file,
+            config=driver_config(driver),
             has_errors_as_answer=True,
         )
         undecoded = _UNDECODED_NAME.search(answer.stdout) or _NOT_CONVERTED.search(answer.stdout)
@@ -175,21 +210,15 @@ class Gdal:
 
         Raises `SourceError` naming file and row where it cannot be read.
         """
-        said = self.run(
-            DESCRIBE_PYTHON,
-            ["-I", str(DESCRIBE_TABLE_PROGRAM), request.model_dump_json()],
-            cwd=request.path.parent,
-            env=_FRUGAL,
-            file=request.file,
-        )
+        cwd = request.path.parent
+        said = self._read(DESCRIBE_TABLE, request.model_dump_json(), cwd=cwd, file=request.file)
         answer = TableAnswer.model_validate_json(said.stdout)
         if answer.reason is not None:
             raise SourceError(**answer.reason.model_dump())
         return answer.description
 
     def _database_schema(self, path: Path, file: str | None) -> DatabaseSchema:
-        args = ["-I", str(LIST_SQLITE_PROGRAM), str(path)]
-        said = self.run(GDAL_PYTHON, args, cwd=path.parent, file=file)
+        said = self._read(LIST_SQLITE, str(path), cwd=path.parent, file=file)
         schema = DatabaseSchema.model_validate_json(said.stdout)
         problems = [Problem(is_error=True, number=0, message=schema.error)] if schema.error else []
         require_readable(problems, ["SQLite"], self.limits, file)

@@ -67,7 +67,8 @@ class Processes:
             return self.runs()
         if target == "gdal":
             runs = set(self.runs())
-            return [pid for pid in _every() if _parent(pid) in runs and _is_gdal(pid)]
+            programs = [pid for pid in _every() if _parent(pid) in runs and _is_gdal(pid)]
+            return [pid for pid in _every() if _parent(pid) in programs] + programs
         pid = Supervisor(self.layout).processes()[SERVICES[target]].pid
         return [pid] if pid else []
 
@@ -90,7 +91,7 @@ def _tree_bytes(pid: int, children: Mapping[int, list[int]], without: Collection
 
 def _is_gdal(pid: int) -> bool:
     name = _read(pid, "comm").decode().strip()
-    return name in GDAL_NAMES or b"describe_source" in _read(pid, "cmdline")
+    return name in GDAL_NAMES or b"fork_server" in _read(pid, "cmdline")
 
 
 def _parent(pid: int) -> int:

@@ -32,7 +32,7 @@ ENDINGS = {
 
 
 PHASES = (fetch, load, transform, check, dump)
-FAILING_PHASE = {"describe": load, "ogr2ogr": dump}
+FAILING_PHASE = {"reader": load, "ogr2ogr": dump}
 
 
 @pytest.mark.parametrize("program", FAILING_PHASE)
@@ -59,8 +59,8 @@ def test_a_killed_child_gives_a_reason_and_leaves_the_next_drop_unharmed(
         for phase in PHASES[: PHASES.index(FAILING_PHASE[program])]:
             state = phase(bench, state)
         with monkeypatch.context() as patch:
-            if program == "describe":
-                patch.setattr(ogr, "DESCRIBE_PYTHON", program)
+            if program == "reader":
+                patch.setattr(ogr, "DESCRIBE_TABLE", "tests.readers.on_path")
             with pytest.raises(SpatialEtlError) as failed:
                 FAILING_PHASE[program](replace(bench, clients=broken), state)
 

@@ -1,0 +1,201 @@
+"""The fork server: every way one of its children can end, and what a child has of its parents."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from libs.spatial_utils import forked
+from libs.spatial_utils.child import ChildEnd, Limits
+from libs.spatial_utils.forked import ForkServer
+from libs.spatial_utils.ogr import READERS
+from tests.unit.conftest import MIB
+from tests.unit.test_ogr import wait_until_gone
+
+Read = Callable[..., ChildEnd]
+ENV = {"PATH": "/usr/bin:/bin", "ANSWER": "42"}
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    """Return what runs Python in a child of the server that all drops use."""
+
+    def run(code: str, *, server: ForkServer = READERS, **limits: float) -> ChildEnd:
+        bounds = {"timeout_s": 10, "memory_bytes": 1024 * MIB, "file_bytes": 8 * MIB, **limits}
+        reader = "tests.readers.in_python"
+        return server.run(reader, code, env=ENV, cwd=tmp_path, limits=Limits(**bounds))
+
+    return run
+
+
+@pytest.fixture
+def server() -> Iterator[ForkServer]:
+    """Return a server that a test may kill."""
+    server = ForkServer({"PATH": "/usr/bin:/bin"})
+    yield server
+    server.close()
+
+
+SERVER = "import os; print(os.getppid())"
+
+
+def test_a_child_has_its_own_folder_environment_and_outputs(read: Read, tmp_path: Path) -> None:
+    end = read(
+        "import os, sys; print(os.getcwd(), dict(os.environ)); print('odd', file=sys.stderr)"
+    )
+    assert end.stdout == f"{tmp_path} {ENV}\n"
+    assert (end.returncode, end.stderr, end.timed_out) == (0, "odd\n", False)
+    assert 0 < end.seconds < 10
+
+
+def test_what_one_child_changes_no_other_sees(read: Read) -> None:
+    assert read("import os; os.environ['X'] = '1'; os.trace = 1").returncode == 0
+    assert read("import os; print('X' in os.environ, hasattr(os, 'trace'))").stdout == (
+        "False False\n"
+    )
+
+
+def test_no_thread_runs_where_children_are_forked(read: Read) -> None:
+    threads = "import os; print(len(os.listdir(f'/proc/{os.getppid()}/task')))"
+    assert read(threads).stdout == "1\n"
+
+
+def test_the_server_knows_no_secret_of_its_parent(
+    read: Read, monkeypatch: pytest.MonkeyPatch, server: ForkServer
+) -> None:
+    monkeypatch.setenv("MINIO_SECRET_KEY", "hunter2")
+    environ = "import os; print(open(f'/proc/{os.getppid()}/environ').read())"
+    assert "hunter2" not in read(environ, server=server).stdout
+
+
+@pytest.mark.parametrize(
+    ("code", "returncode"),
+    [
+        ("raise SystemExit(3)", 1),
+        ("1 / 0", 1),
+        ("import os; os._exit(7)", 7),
+        ("import os; os.kill(os.getpid(), 11)", -signal.SIGSEGV),
+        ("import os; os.kill(os.getpid(), 9)", -signal.SIGKILL),
+        ("import ctypes; ctypes.string_at(0)", -signal.SIGSEGV),
+    ],
+)
+def test_an_end_is_told_as_it_was(read: Read, code: str, returncode: int) -> None:
+    assert read(code).returncode == returncode
+    assert read("print(1)").stdout == "1\n"
+
+
+def test_an_exception_stands_on_stderr(read: Read) -> None:
+    assert "ZeroDivisionError: division by zero" in read("1 / 0").stderr
+
+
+def test_a_child_that_takes_too_much_memory_is_stopped(read: Read) -> None:
+    end = read("bytearray(10 << 30)")
+    assert (end.returncode, "MemoryError" in end.stderr) == (1, True)
+
+
+def test_a_child_that_floods_a_file_is_stopped(read: Read) -> None:
+    end = read("open('flood', 'wb').write(bytes(20_000_000))")
+    assert "File too large" in end.stderr
+
+
+def test_the_memory_of_children_is_known(read: Read) -> None:
+    before = READERS.peak_memory_bytes
+    read(f"held = b'x' * {before + 64 * MIB}", memory_bytes=before + 1024 * MIB)
+    assert READERS.peak_memory_bytes >= before + 64 * MIB
+
+
+def test_a_child_that_hangs_is_ended_with_all_it_started(read: Read, tmp_path: Path) -> None:
+    code = (
+        "import subprocess, time\n"
+        "child = subprocess.Popen(['sleep', '60'])\n"
+        "open('child', 'w').write(str(child.pid))\n"
+        "time.sleep(60)"
+    )
+    started = time.monotonic()
+    end = read(code, timeout_s=0.5)
+    assert (end.timed_out, end.returncode) == (True, -signal.SIGTERM)
+    assert time.monotonic() - started < 4
+    wait_until_gone(int((tmp_path / "child").read_text()))
+
+
+def test_a_child_that_ignores_sigterm_is_killed(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forked, "STOP_GRACE_S", 0.2)
+    code = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)"
+    assert read(code, timeout_s=0.5).returncode == -signal.SIGKILL
+
+
+def test_an_interrupt_reaches_the_child(read: Read, tmp_path: Path) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    READERS.start()
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 2)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            read("import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(60)")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    wait_until_gone(int((tmp_path / "pid").read_text()))
+
+
+def test_children_of_several_threads_run_side_by_side(read: Read, tmp_path: Path) -> None:
+    code = (
+        "import os, time\n"
+        "open('{own}', 'w').close()\n"
+        "while not os.path.exists('{other}'): time.sleep(0.01)\n"
+        "print('{own}')"
+    )
+    ends: dict[str, ChildEnd] = {}
+
+    def run(own: str, other: str) -> None:
+        ends[own] = read(code.format(own=own, other=other))
+
+    threads = [threading.Thread(target=run, args=pair) for pair in (("a", "b"), ("b", "a"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {name: end.stdout for name, end in ends.items()} == {"a": "a\n", "b": "b\n"}
+
+
+def test_a_killed_server_is_a_killed_child_and_the_next_one_has_another(
+    read: Read, server: ForkServer, tmp_path: Path
+) -> None:
+    first = int(read(SERVER, server=server).stdout)
+    code = "import os, time; open('pid', 'w').write(str(os.getpid())); os.kill(os.getppid(), 9); "
+    end = read(f"{code} time.sleep(60)", server=server)
+    assert (end.returncode, end.timed_out) == (-signal.SIGKILL, False)
+    wait_until_gone(int((tmp_path / "pid").read_text()))
+    second = int(read(SERVER, server=server).stdout)
+    assert first != second
+
+
+def test_server_and_children_die_with_the_process_that_asked(tmp_path: Path) -> None:
+    code = (
+        "import pathlib\n"
+        "from libs.spatial_utils.child import Limits\n"
+        "from libs.spatial_utils.ogr import READERS\n"
+        "READERS.run('tests.readers.in_python', \"import json, os, time; "
+        "open('pids', 'w').write(json.dumps([os.getpid(), os.getppid()])); time.sleep(60)\", "
+        f"env={{}}, cwd=pathlib.Path({str(tmp_path)!r}), limits=Limits(60, 2**30, 2**20))"
+    )
+    pids = tmp_path / "pids"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2]) as parent:
+        until = time.monotonic() + 20
+        while not (pids.exists() and pids.read_text()):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        os.kill(parent.pid, signal.SIGKILL)
+    for pid in json.loads(pids.read_text()):
+        wait_until_gone(pid)
