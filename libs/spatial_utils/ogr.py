@@ -187,7 +187,7 @@ class Gdal:
             json.dumps(request),
             cwd=path.parent,
             file=file,
-            config=driver_config(driver),
+            config=driver_config(driver, path),
             has_errors_as_answer=True,
         )
         undecoded = _UNDECODED_NAME.search(answer.stdout) or _NOT_CONVERTED.search(answer.stdout)

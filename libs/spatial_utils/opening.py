@@ -25,6 +25,10 @@ _CONFIG: dict[str, dict[str, str]] = {
     # Only its debug messages tell which entities were left out.
     "DXF": {"CPL_DEBUG": "DXF"},
 }
+_OSM_PBF = b"OSMHeader"
+_HEAD_BYTES = 32
+# Editors give what they did not upload yet negative numbers, which GDAL's faster index cannot hold.
+_OSM_XML_CONFIG = {"OSM_USE_CUSTOM_INDEXING": "NO"}
 
 
 def own_options(driver: str) -> tuple[str, ...]:
@@ -32,6 +36,9 @@ def own_options(driver: str) -> tuple[str, ...]:
     return _OPEN_OPTIONS.get(driver, ())
 
 
-def driver_config(driver: str) -> dict[str, str]:
-    """Return the configuration, as environment, under which `driver` reads."""
+def driver_config(driver: str, path: Path) -> dict[str, str]:
+    """Return the configuration, as environment, under which `driver` reads the file at `path`."""
+    if driver == "OSM":
+        with path.open("rb") as file:
+            return {} if _OSM_PBF in file.read(_HEAD_BYTES) else _OSM_XML_CONFIG
     return _CONFIG.get(driver, {})

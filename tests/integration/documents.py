@@ -1,6 +1,7 @@
 """Small documents in formats that GDAL does not write, or not with what matters here."""
 
 import json
+import re
 import struct
 import zlib
 
@@ -79,6 +80,11 @@ OSM_XML = b"""<?xml version='1.0' encoding='UTF-8'?>
  <tag k="type" v="route"/><tag k="route" v="bus"/></relation>
 <relation id="22"><member type="node" ref="1" role="x"/><tag k="type" v="site"/></relation>
 </osm>"""
+
+
+def numbered_as_not_uploaded(document: bytes) -> bytes:
+    """Return a document of OpenStreetMap with the numbers that an editor gives to new elements."""
+    return re.sub(rb'( id| ref)="', rb'\1="-', document)
 
 
 def _pairs(*pairs: tuple[int, str]) -> str:

@@ -26,7 +26,15 @@ TYPED = {"code": ["01001", "1e5"], "people": [415367, 7], "area": [87.88, -0.25]
 AS_TEXT = {"code": ["01001", "1e5"], "people": ["415367", "7"], "area": ["87.88", "-0.25"]}
 POINTS = ["POINT (8.5 47.25)", "POINT (-70.125 -33.5)"]
 
-HAVING_CRS = ("zones.json", "esri.json", "folders.kml", "wfs.xml", "town.osm", "town.osm.pbf")
+HAVING_CRS = (
+    "zones.json",
+    "esri.json",
+    "folders.kml",
+    "wfs.xml",
+    "town.osm",
+    "town.osm.pbf",
+    "edited.osm",
+)
 Expected = dict[str, list[tuple[str, dict[str, Any]]]]
 
 
@@ -177,6 +185,20 @@ def test_every_format_is_published_with_its_values(
             "town.osm.pbf",
             documents.osm_pbf((1, 8.5, 47.25, {"name": "Zürich", "note": "01"})),
             {"points": [("POINT (8.5 47.25)", {"name": "Zürich", "other_tags": '"note"=>"01"'})]},
+        ),
+        (
+            "edited.osm", documents.numbered_as_not_uploaded(documents.OSM_XML),
+            {
+                "points": [("POINT (8.5 47.5)", {"osm_id": "-1", "name": "Brunnen"})],
+                "lines": [("LINESTRING (8 47, 8 48, 9 48)", {"osm_id": "-10"})],
+                "multilinestrings": [("MULTILINESTRING ((8 47, 8 48, 9 48))", {"osm_id": "-20"})],
+                "multipolygons": [
+                    ("MULTIPOLYGON (((8 47, 8 48, 9 48, 8 47)))", {"osm_way_id": "-11"})
+                ],
+                "other_relations": [
+                    ("GEOMETRYCOLLECTION (POINT (8.5 47.5))", {"osm_id": "-22", "type": "site"})
+                ],
+            },
         ),
         (
             "plan.dxf", documents.DXF,

@@ -156,5 +156,5 @@ def test_messages_of_stderr_are_errors_with_their_second_line_and_warnings() -> 
 
 def test_gml_is_read_without_schema_guess_or_reference() -> None:
     assert "DOWNLOAD_SCHEMA=NO" in own_options("GML")
-    assert driver_config("GML")["GML_FIELDTYPES"] == "ALWAYS_STRING"
-    assert driver_config("GPKG") == {}
+    assert driver_config("GML", Path("a.gml"))["GML_FIELDTYPES"] == "ALWAYS_STRING"
+    assert driver_config("GPKG", Path("a.gpkg")) == {}
