@@ -65,6 +65,13 @@ class Catalog:
         """Return the version a drop was published as."""
         return self._one({"manifest_id": drop_id})
 
+    @patient
+    def versions_of_drops(self, drop_ids: list[str]) -> list[Version]:
+        """Return the versions that any of these drops were published as."""
+        with translated("list the versions of drops"):
+            found = self.database.assets.find({"manifest_id": {"$in": drop_ids}}, {"_id": 0})
+            return [Version.model_validate(document) for document in found]
+
     def version_of_run(self, run_id: str) -> Version | None:
         """Return the version that a run published."""
         return self._one({"run_id": run_id})

@@ -216,7 +216,9 @@ class JoinInput(_Part):
     """A published dataset that takes part in a join."""
 
     dataset_id: DatasetId
-    version: int | None = Field(default=None, ge=1, description="the newest where missing")
+    version: int | None = Field(
+        default=None, ge=1, lt=2**63, description="the newest where missing"
+    )
     table: TableName | None = Field(
         default=None, description="needed where the version has several tables"
     )

@@ -25,6 +25,7 @@ from libs.pipeline.workbench import Clients
 from libs.storage.landing import ARCHIVE, REJECTED
 
 ARCHIVED_STATUSES = ("published", "unchanged")
+GIVEN_UP = ("failed", "canceled")
 DROPS_OWN_FAULT = (ManifestError, SourceError, CrsError, ContractError, JoinError)
 
 
@@ -90,9 +91,16 @@ def _answering_attempt(
 
 
 def answer_published(clients: Clients, drop_id: str, version: Version) -> None:
-    """Do all that follows from a version's publication; safe to repeat, by another run too."""
+    """Do all that follows from a version's publication; safe to repeat, by another run too.
+
+    A drop that was given up while its run stood between the fence and the commit is published all
+    the same: its answer is taken back and given anew.
+    """
     clients.catalog.record_lineage(version)
     drop = _require(clients, drop_id)
+    if drop.status in GIVEN_UP:
+        clients.ledger.reopen(drop, drop.delivery, more_attempts=1, recipe=drop.recipe)
+        drop = _require(clients, drop_id)
     answer(clients, drop, receipt_of(clients, drop, "published", version=version))
 
 
@@ -127,9 +135,7 @@ def answer_error(clients: Clients, drop_id: str, attempt: int, error: SpatialEtl
     """
     drop = _require(clients, drop_id)
     if isinstance(error, SupersededError) or drop.attempt != attempt or not drop.is_active:
-        for run_id in (item.run_id for item in drop.attempts if item.number == attempt):
-            clients.ledger.end_run(run_id or "", "superseded")
-        return drop.status
+        return _leave_to_others(clients, drop, attempt)
     run_id = drop.current.run_id if drop.current else None
     published = clients.catalog.version_of_drop(drop_id)
     if published is not None:
@@ -141,6 +147,21 @@ def answer_error(clients: Clients, drop_id: str, attempt: int, error: SpatialEtl
     status: FinalStatus = "rejected" if isinstance(error, DROPS_OWN_FAULT) else "failed"
     answer(clients, drop, receipt_of(clients, drop, status, reason=error.reason))
     return status
+
+
+def _leave_to_others(clients: Clients, drop: DropRecord, attempt: int) -> str:
+    """End a run that lost its drop; return the status the drop has now.
+
+    Where another run works under the same number, the record is that run's.
+    """
+    if drop.attempt != attempt or not drop.is_active:
+        for run_id in (item.run_id for item in drop.attempts if item.number == attempt):
+            clients.ledger.end_run(run_id or "", "superseded")
+    published = clients.catalog.version_of_drop(drop.id) if drop.status in GIVEN_UP else None
+    if published is None:
+        return drop.status
+    answer_published(clients, drop.id, published)
+    return "published"
 
 
 def _require(clients: Clients, drop_id: str) -> DropRecord:

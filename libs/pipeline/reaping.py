@@ -2,7 +2,8 @@
 
 Ephemeral schemas, work folders, objects and half uploads in the lake, claims and run records in the
 ledger. Each is judged by the run it belongs to (`libs.pipeline.proof`); what no run of this ledger
-owns is left alone and said so.
+owns is left alone and said so. The answer of a drop that was given up although its run published
+is set right.
 
 What belongs here: finding what is left, and deleting it. What does not: when this is done
 (`etl_pipelines.schedules`, `services.cli.reap`).
@@ -12,19 +13,21 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
+from pathlib import Path
 from typing import Literal
 
 from pydantic import ValidationError
 
 from libs.models.errors import TerminalError
 from libs.models.owner import RunMark
+from libs.pipeline.answer import GIVEN_UP, answer_published
 from libs.pipeline.attempts import AT_WORK, end_lost_attempt
 from libs.pipeline.proof import Verdict, judge
 from libs.pipeline.workbench import MARK_FILE, Clients
 from libs.spatial_utils.schema_mapper import RunIdSchemaMapping
 from libs.storage.lake import run_of_key
 
-Kind = Literal["claim", "run", "schema", "folder", "upload", "object"]
+Kind = Literal["claim", "answer", "run", "schema", "folder", "upload", "object"]
 Judge = Callable[[str], Verdict]
 
 
@@ -54,6 +57,7 @@ def reap(clients: Clients, *, dry_run: bool = False) -> list[Finding]:
 
     kinds: tuple[Found, ...] = (
         _claims(clients, verdict_on),
+        _answers(clients),
         _run_records(clients, verdict_on),
         _schemas(clients),
         _folders(clients),
@@ -81,6 +85,15 @@ def _claims(clients: Clients, verdict_on: Judge) -> Found:
             yield finding, partial(end_lost_attempt, clients, drop)
 
 
+def _answers(clients: Clients) -> Found:
+    """Yield answers that are wrong: the drop was given up, yet its run published and then died."""
+    given_up = [drop.id for drop in clients.ledger.with_status(*GIVEN_UP)]
+    for version in clients.catalog.versions_of_drops(given_up):
+        why = f"its run published {version.dataset_id}@{version.version} before it ended"
+        finding = Finding("answer", f"drop {version.manifest_id}", version.run_id, True, why)
+        yield finding, partial(answer_published, clients, version.manifest_id, version)
+
+
 def _run_records(clients: Clients, verdict_on: Judge) -> Found:
     """Yield runs whose end nobody recorded, though their drops went on."""
     for run_id, drop_id in clients.ledger.unfinished_runs().items():
@@ -105,8 +118,7 @@ def _schemas(clients: Clients) -> Found:
 def _folders(clients: Clients) -> Found:
     root = clients.settings.work_dir
     for folder in sorted(root.iterdir()) if root.is_dir() else ():
-        file = folder / MARK_FILE
-        mark = _mark(file.read_text() if file.is_file() else "")
+        mark = _mark(_text(folder / MARK_FILE))
         verdict = judge(clients, folder.name, mark)
         finding = Finding("folder", str(folder), folder.name, verdict.is_over, verdict.why)
         yield finding, partial(shutil.rmtree, folder, ignore_errors=True)
@@ -144,6 +156,14 @@ def _judged(kind: Kind, name: str, run_id: str | None, verdict_on: Judge) -> Fin
         return Finding(kind, name, None, False, "no run of this service made it")
     verdict = verdict_on(run_id)
     return Finding(kind, name, run_id, verdict.is_over, verdict.why)
+
+
+def _text(file: Path) -> str:
+    """Return what a file holds; nothing where it is missing, or went with its run just now."""
+    try:
+        return file.read_text()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _mark(text: str) -> RunMark | None:

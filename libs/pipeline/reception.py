@@ -11,12 +11,14 @@ orders it gets).
 import hashlib
 import logging
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 from libs.ledger.ledger import now
 from libs.ledger.records import Delivery, DropRecord, FileClaim
-from libs.models.errors import ManifestError, Reason, SpatialEtlError
+from libs.models.errors import ManifestError, Reason, SpatialEtlError, TransientError
 from libs.models.manifest import (
     MAX_MANIFEST_BYTES,
     Manifest,
@@ -26,6 +28,7 @@ from libs.models.manifest import (
 )
 from libs.models.receipt import Receipt
 from libs.models.version import dataset_path
+from libs.patience import is_outage
 from libs.pipeline.admission import never_fits
 from libs.pipeline.answer import answer, receipt_of, settle
 from libs.pipeline.attempts import FindRun, Reconciled, open_attempts, reconcile
@@ -45,14 +48,30 @@ def look(clients: Clients, find_run: FindRun) -> Reconciled:
     """
     for drop in clients.ledger.unsettled():
         if drop.receipt is not None:
-            settle(clients, Receipt.model_validate(drop.receipt), drop.delivery)
+            with _holding_up_nobody(drop.delivery.key):
+                settle(clients, Receipt.model_validate(drop.receipt), drop.delivery)
     items = clients.landing.list_manifests()
     _withdraw(clients, {(item.key, item.etag) for item in items})
     for item in _to_receive(clients, items):
-        _receive_or_refuse(clients, item)
+        with _holding_up_nobody(item.key):
+            _receive_or_refuse(clients, item)
     reconciled = reconcile(clients, find_run)
     opened = tuple(open_attempts(clients))
     return Reconciled(reconciled.orders + opened, reconciled.published)
+
+
+@contextmanager
+def _holding_up_nobody(key: str) -> Iterator[None]:
+    """Let a look go on behind a manifest that a server refuses to take part in.
+
+    It is tried again at the next look. A server that does not answer at all ends the look.
+    """
+    try:
+        yield
+    except TransientError as err:
+        if is_outage(err):
+            raise
+        logger.exception("could not receive or answer %s", key)
 
 
 def _to_receive(clients: Clients, items: list[ObjectInfo]) -> list[ObjectInfo]:
@@ -293,6 +312,9 @@ def _withdraw(clients: Clients, there: set[tuple[str, str]]) -> None:
     """Answer the waiting drops whose manifest was taken away or replaced."""
     for drop in clients.ledger.with_status("waiting"):
         if (drop.delivery.key, drop.delivery.etag) in there:
+            continue
+        if clients.landing.holds(drop.delivery.key, drop.delivery.etag):
+            # Dropped, and claimed by another look, since this one listed the manifests.
             continue
         if clients.ledger.is_delivered_otherwise(drop):
             # Whoever claimed the drop that it became died before forgetting this one.

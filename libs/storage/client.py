@@ -50,6 +50,10 @@ _ANSWERS = {
     "SlowDown": ("unavailable", _CHECK),
 }
 MISSING_CODES = frozenset({"NoSuchKey", "NoSuchObject", "NotFound", "ResourceNotFound"})
+# What S3 takes, and what servers that keep objects as files take between two slashes.
+MAX_KEY_BYTES, MAX_NAME_BYTES = 1024, 255
+# A HEAD request's refusal has no body, hence no code of the server's own.
+REFUSED_KEY = "BadRequest"
 
 
 @dataclass(frozen=True)
@@ -62,12 +66,26 @@ class ObjectInfo:
     last_modified: datetime | None
 
 
-def connect(settings: MinIOSettings, *, patience_s: float = 0) -> Minio:
+def connect(
+    settings: MinIOSettings, *, patience_s: float = 0, pool: urllib3.PoolManager | None = None
+) -> Minio:
     """Return a client; nothing is sent until it is used.
 
-    A request is made again for some `patience_s` seconds while the server does not answer it.
+    A request is made again for some `patience_s` seconds while the server does not answer it, or
+    as `pool` says.
     """
-    pool = urllib3.PoolManager(
+    return Minio(
+        settings.endpoint,
+        access_key=settings.access_key,
+        secret_key=settings.secret_key.get_secret_value(),
+        secure=settings.secure,
+        region=settings.region,
+        http_client=pool or _pool(patience_s),
+    )
+
+
+def _pool(patience_s: float) -> urllib3.PoolManager:
+    return urllib3.PoolManager(
         timeout=urllib3.Timeout(connect=5, read=60),
         maxsize=8,
         retries=urllib3.Retry(
@@ -78,14 +96,6 @@ def connect(settings: MinIOSettings, *, patience_s: float = 0) -> Minio:
             # The last answer says more than that there were many.
             raise_on_status=False,
         ),
-    )
-    return Minio(
-        settings.endpoint,
-        access_key=settings.access_key,
-        secret_key=settings.secret_key.get_secret_value(),
-        secure=settings.secure,
-        region=settings.region,
-        http_client=pool,
     )
 
 
@@ -118,13 +128,22 @@ def _describe(err: Exception) -> str:
     return f"{type(err).__name__}: {err}"
 
 
+def is_too_long(key: str) -> bool:
+    """Return whether some server takes no key so long."""
+    parts = key.encode().split(b"/")
+    return len(key.encode()) > MAX_KEY_BYTES or any(len(part) > MAX_NAME_BYTES for part in parts)
+
+
 def stat(client: Minio, bucket: str, key: str) -> ObjectInfo | None:
-    """Return what the server knows about an object; None where it does not exist."""
+    """Return what the server knows about an object; None where it does not exist.
+
+    Nothing is where the server takes no key so long.
+    """
     with translated(f"look up s3://{bucket}/{key}"):
         try:
             found = client.stat_object(bucket, key)
         except S3Error as err:
-            if err.code in MISSING_CODES:
+            if err.code in MISSING_CODES or (err.code == REFUSED_KEY and is_too_long(key)):
                 return None
             raise
     return ObjectInfo(key, (found.etag or "").strip('"'), found.size or 0, found.last_modified)

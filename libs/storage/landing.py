@@ -21,8 +21,6 @@ from libs.models.receipt import Receipt
 from libs.storage import client as s3
 
 MANIFESTS, ARCHIVE, REJECTED, RECEIPTS = "manifests/", "archive/", "rejected/", "receipts/"
-# What S3 takes, and what servers that keep objects as files take between two slashes.
-MAX_KEY_BYTES, MAX_NAME_BYTES = 1024, 255
 GONE_OR_REPLACED = frozenset({"PreconditionFailed", *s3.MISSING_CODES})
 
 
@@ -83,6 +81,11 @@ class LandingZone:
         """Return what is at `key`; None for nothing."""
         return s3.stat(self.client, self.bucket, key)
 
+    def holds(self, key: str, etag: str) -> bool:
+        """Return whether the object at `key` is that one."""
+        item = self.stat(key)
+        return item is not None and item.etag == etag
+
     def fetch(self, key: str, etag: str, path: Path) -> tuple[str, int]:
         """Download the object that was claimed into `path`; return its sha256 and size in bytes.
 
@@ -139,7 +142,7 @@ class LandingZone:
                 if err.code in GONE_OR_REPLACED:
                     return None
                 raise
-        if self._is(source, etag):
+        if self.holds(source, etag):
             with s3.translated(f"remove s3://{self.bucket}/{source}"):
                 self.client.remove_object(self.bucket, source)
         return target
@@ -148,11 +151,7 @@ class LandingZone:
         """Return where an answered manifest lies that belongs into `folder`."""
         other = (REJECTED if folder == ARCHIVE else ARCHIVE) + key.removeprefix(MANIFESTS)
         places = (key, other, _with_etag(other, etag))
-        return next((place for place in places if self._is(place, etag)), None)
-
-    def _is(self, key: str, etag: str) -> bool:
-        item = self.stat(key)
-        return item is not None and item.etag == etag
+        return next((place for place in places if self.holds(place, etag)), None)
 
     def _free_key(self, key: str, etag: str) -> str:
         there = self.stat(key)
@@ -171,9 +170,6 @@ def _short_enough(key: str) -> str:
 
     An answer that cannot be written would be tried for ever, and hold up those after it.
     """
-    if (
-        len(key.encode()) <= MAX_KEY_BYTES
-        and len(PurePosixPath(key).name.encode()) <= MAX_NAME_BYTES
-    ):
+    if not s3.is_too_long(key):
         return key
     return f"{key.partition('/')[0]}/{hashlib.sha256(key.encode()).hexdigest()}.json"

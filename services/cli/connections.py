@@ -83,8 +83,14 @@ class Connections:
     @cached_property
     def _ledger(self) -> tuple[Ledger, Catalog]:
         settings = self.environment.build(MongoSettings)
-        with connection.translated("be reached at MONGO_URI"):
+        try:
             database = connection.connect(settings, timeout_ms=LEDGER_TIMEOUT_MS)
+        except ValueError as err:
+            raise CliUsageError(
+                "settings.invalid",
+                "expected MONGO_URI to be mongodb://user:password@host:port/, found another form.",
+                remedy="Escape what is special in user and password as in any URL.",
+            ) from err
         return Ledger(database), Catalog(database)
 
 

@@ -16,6 +16,8 @@ from libs.models.errors import (
     TransientError,
 )
 
+CONTEXT = 30
+
 
 class ExitCode(IntEnum):
     """How a command ends; `EXIT_CODES` in `services.cli.main` describes them to users."""
@@ -74,6 +76,13 @@ def as_known_error(error: Exception) -> SpatialEtlError | None:
             f"expected a {error.title} as this version of spatial-etl knows it, found other "
             f"content in: {fields}.",
             remedy="Use the version of spatial-etl that the service runs.",
+        )
+    if isinstance(error, UnicodeEncodeError) and "\udc80" <= error.object[error.start] <= "\udcff":
+        around = error.object[max(error.start - CONTEXT, 0) : error.end + CONTEXT]
+        return CliUsageError(
+            "cli.not_utf8",
+            f"expected names and texts in UTF-8, found {around!a}.",
+            remedy="Rename the file, or give the text in UTF-8.",
         )
     if isinstance(error, OSError):
         return CliError(

@@ -26,6 +26,7 @@ from libs.models.config import (
     PostGISSettings,
     ServiceSettings,
 )
+from libs.storage import client as s3
 from libs.storage.landing import ARCHIVE
 from services.cli.settings import Environment
 from services.cli.webserver import DagsterState, WebserverError, dagster_state
@@ -52,7 +53,7 @@ def probe_s3(environment: Environment) -> str:
         timeout=urllib3.Timeout(connect=CONNECT_S, read=ANSWER_S), retries=False
     )
     try:
-        client, remover = _s3_client(settings, http), _s3_client(settings.reaper, http)
+        client, remover = s3.connect(settings, pool=http), s3.connect(settings.reaper, pool=http)
         scheme = "https" if settings.secure else "http"
         server = http.request("HEAD", f"{scheme}://{settings.endpoint}/").headers.get("Server")
         _probe_bucket(client, client, settings.landing_bucket, ARCHIVE)
@@ -70,17 +71,6 @@ def probe_s3(environment: Environment) -> str:
     return (
         f"{server or 'S3'} at {settings.endpoint}; {settings.landing_bucket} "
         f"and {settings.lake_bucket} can be read and written"
-    )
-
-
-def _s3_client(settings: MinIOSettings, http: urllib3.PoolManager) -> Minio:
-    return Minio(
-        settings.endpoint,
-        access_key=settings.access_key,
-        secret_key=settings.secret_key.get_secret_value(),
-        secure=settings.secure,
-        region=settings.region,
-        http_client=http,
     )
 
 

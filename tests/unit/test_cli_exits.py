@@ -112,3 +112,37 @@ def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(schema, "manifest_schema", interrupted)
     assert main(["schema"]) == INTERRUPTED
+
+
+def test_a_file_name_that_is_no_utf8_ends_with_2(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY"):
+        monkeypatch.setenv(f"MINIO_{name}", "localhost:1")
+    path = tmp_path / "roads\udcff.geojson"
+    path.write_text("{}")
+
+    described = ["--dataset", "a", "--project", "b", "--description", "c"]
+    assert main(["submit", str(path), *described]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "cli.not_utf8" in output.err
+    assert r"roads\udcff.geojson" in output.err
+
+
+def test_characters_that_the_terminal_lacks_are_not_blamed_on_the_user() -> None:
+    with pytest.raises(UnicodeEncodeError) as caught:
+        "ß".encode("ascii")
+    assert as_known_error(caught.value) is None
+
+
+def test_a_ledger_uri_of_another_form_ends_with_2_and_is_not_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MONGO_URI", "mongodb://me:top/secret@localhost:1")
+
+    assert main(["status"]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "MONGO_URI" in output.err
+    assert "secret" not in output.err

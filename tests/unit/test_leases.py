@@ -3,6 +3,7 @@
 import os
 import subprocess
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,12 +11,22 @@ import pytest
 from libs.ledger.ledger import Ledger
 from libs.models.errors import LedgerError, Reason, SupersededError
 from libs.models.owner import Owner
+from libs.pipeline.answer import answer_error
 from libs.pipeline.attempts import take_again
 from libs.pipeline.intake import intake
 from libs.pipeline.lease import hold
+from libs.pipeline.reaping import reap
 from libs.pipeline.workbench import Workbench
 from tests.unit.conftest import Reception
 from tests.unit.examples import ELSEWHERE, GONE, HERE, document, version
+
+
+class NoSchemas:
+    """A compute database without a run's schema."""
+
+    def ephemeral_schemas(self) -> dict[str, str]:
+        return {}
+
 
 LOST = LedgerError("ledger.unavailable", "expected an answer, found none.", remedy="Wait.")
 REASON = Reason(code="x.y", message="m", remedy="r")
@@ -141,6 +152,54 @@ def test_a_later_attempt_finds_what_the_zombie_published(
     dropped.clients.catalog.publish(made)
 
     assert intake(bench, second.drop_id, second.attempt).published == made
+
+
+@pytest.mark.parametrize("dies", [False, True])
+@pytest.mark.parametrize("given_up_as", ["failed", "canceled"])
+def test_a_drop_given_up_between_fence_and_commit_is_published_all_the_same(
+    dropped: Reception, given_up_as: str, dies: bool
+) -> None:
+    dropped.set(max_attempts=1)
+    order = dropped.order()
+    zombie = dropped.start(order, HERE)
+    clients = dropped.clients
+    clients.ledger.begin_publishing(order.drop_id, 1)
+    if given_up_as == "canceled":
+        dropped.runs[order.run_key] = "canceled"
+    dropped.clock.advance(60)
+    dropped.look()
+    assert dropped.receipt("roads.json").status == given_up_as
+    made = version(1, manifest_id=order.drop_id, dataset_id=order.dataset_id, run_id=zombie)
+    clients.catalog.publish(made)
+
+    if dies:
+        clients = replace(clients, postgis=NoSchemas())
+        assert [item.kind for item in reap(clients, dry_run=True)] == ["answer"]
+        assert dropped.receipt("roads.json").status == given_up_as
+        reap(clients)
+        assert reap(clients) == []
+    else:
+        superseded = SupersededError("a.b", "m", remedy="r")
+        assert answer_error(clients, order.drop_id, 1, superseded) == "published"
+
+    receipt = dropped.receipt("roads.json")
+    assert (receipt.status, receipt.version, receipt.run_id) == ("published", 1, zombie)
+    assert dropped.statuses() == ["published"]
+    assert dropped.names("archive/") == ["roads.json"]
+    assert dropped.names("rejected/") == dropped.waiting_manifests() == []
+    assert dropped.look() == []
+
+
+def test_a_second_run_of_an_attempt_leaves_the_record_of_the_first(
+    dropped: Reception, database: Any
+) -> None:
+    order = dropped.order()
+    run_id = dropped.start(order)
+    ledger = dropped.clients.ledger
+    with pytest.raises(SupersededError) as caught:
+        ledger.begin_attempt(order.drop_id, 1, "second", owner=HERE, lease_s=60)
+    assert answer_error(dropped.clients, order.drop_id, 1, caught.value) == "running"
+    assert database.runs.find_one({"_id": run_id})["status"] == "running"
 
 
 def test_a_version_whose_run_died_before_its_answer_is_answered_with_lineage(

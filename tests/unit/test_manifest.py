@@ -189,6 +189,12 @@ def test_a_path_outside_the_landing_bucket_is_refused(path: str, code: str) -> N
     assert error.reason.remedy
 
 
+def test_a_version_number_that_no_ledger_holds_is_refused() -> None:
+    inputs = [{"dataset_id": "a", "version": 2**63}, {"dataset_id": "b"}]
+    joined = {**document(), "intent": "join_datasets", "files": [], "inputs": inputs}
+    assert "inputs.0.version" in refusal(joined).reason.message
+
+
 @pytest.mark.parametrize(
     "key", ["roads.gpkg", "ä b/Straßen (1).zip", "a/..b/c", "x%2e%2e/y", "日本"]
 )

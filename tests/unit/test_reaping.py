@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,6 +94,27 @@ def test_what_a_killed_run_left_is_taken(service: Reception) -> None:
     ]
     assert {finding.why for finding in findings} == {f"{GONE} is gone"}
     assert reap(service.clients) == []
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, PermissionError, None])
+def test_a_mark_that_cannot_be_read_does_not_end_the_reaping(
+    service: Reception, monkeypatch: pytest.MonkeyPatch, error: type[OSError] | None
+) -> None:
+    """A run that ends takes its folder away, mark and all, while the reaper looks at it."""
+    leave(service, "run-a", GONE)
+    leave(service, "run-b", GONE)
+    unreadable = service.clients.settings.work_dir / "run-a" / MARK_FILE
+    unreadable.write_bytes(b"\xff")
+    real = Path.read_text
+
+    def read_text(path: Path, *arguments: Any, **named: Any) -> str:
+        if path == unreadable and error is not None:
+            raise error
+        return real(path, *arguments, **named)
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+    reap(service.clients)
+    assert left(service) == ["run-a"]
 
 
 @pytest.mark.parametrize("is_superseded", [True, False])

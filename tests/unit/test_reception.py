@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 
+from libs.models.errors import StorageError
 from libs.models.manifest import MAX_MANIFEST_BYTES, Manifest
 from libs.pipeline import reception as reception_module
 from libs.pipeline.answer import receipt_of
 from libs.storage.landing import LandingZone
 from tests.unit.conftest import Reception
 from tests.unit.examples import BUCKET, ROADS, document
+from tests.unit.fakes import FakeMinio, s3_error
 
 OTHER = f"s3://{BUCKET}/uploads/other.gpkg"
 
@@ -178,6 +180,65 @@ def test_a_manifest_that_shows_a_defect_of_ours_does_not_hold_up_others(
     assert dropped.names("rejected/") == ["a.json"]
 
 
+def test_a_manifest_that_a_server_takes_no_part_in_does_not_hold_up_others(
+    dropped: Reception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, get = FakeMinio.put_object, FakeMinio.get_object
+
+    def put_but_one(minio: FakeMinio, bucket: str, key: str, *rest: Any) -> Any:
+        if key == "receipts/a.json":
+            raise s3_error("XMinioParentIsObject", bucket, key)
+        return put(minio, bucket, key, *rest)
+
+    def get_but_one(minio: FakeMinio, bucket: str, key: str, **how: Any) -> Any:
+        if key == "manifests/b.json":
+            raise s3_error("AccessDenied", bucket, key)
+        return get(minio, bucket, key, **how)
+
+    dropped.drop("a.json", b"{")
+    dropped.drop("b.json", document(batch_id="b"))
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(FakeMinio, "put_object", put_but_one)
+        meanwhile.setattr(FakeMinio, "get_object", get_but_one)
+        dropped.publish(dropped.order())
+        assert dropped.look() == []
+        assert dropped.receipt("roads.json").status == "published"
+
+    assert [order.batch_id for order in dropped.look()] == ["b"]
+    assert dropped.receipt("a.json").status == "rejected"
+
+
+def test_a_look_ends_where_the_server_does_not_answer(
+    dropped: Reception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any, **__: Any) -> Any:
+        raise s3_error("ServiceUnavailable", BUCKET, "manifests/roads.json")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(FakeMinio, "get_object", away)
+        with pytest.raises(StorageError, match="unavailable"):
+            dropped.look()
+    assert len(dropped.look()) == 1
+
+
+@pytest.mark.parametrize("name", ["x" * 1025, "d/" * 600 + "x", "d/" + "y" * 256])
+def test_a_path_that_the_server_takes_no_key_so_long_as_is_missing(
+    dropped: Reception, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    find = FakeMinio.stat_object
+
+    def find_short(minio: FakeMinio, bucket: str, key: str) -> Any:
+        if len(key) > 255:
+            raise s3_error("BadRequest", bucket, key)
+        return find(minio, bucket, key)
+
+    monkeypatch.setattr(FakeMinio, "stat_object", find_short)
+    options = {"wait_for_files_s": 0}
+    dropped.drop("a.json", document(f"s3://{BUCKET}/{name}", batch_id="a", options=options))
+    assert len(dropped.look()) == 1
+    assert dropped.receipt("a.json").reason.code == "source.missing"
+
+
 def test_a_file_larger_than_allowed_is_refused_and_accepted_once_it_is_allowed(
     dropped: Reception,
 ) -> None:
@@ -286,6 +347,18 @@ def test_a_withdrawn_manifest_is_answered_canceled(reception: Reception) -> None
     assert (receipt.status, receipt.reason.code) == ("canceled", "manifest.withdrawn")
     assert reception.statuses() == ["canceled"]
     assert reception.names("rejected/") == []
+
+
+def test_a_manifest_dropped_and_claimed_by_another_look_is_not_withdrawn(
+    reception: Reception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting_for(reception)
+    reception.look()
+    with monkeypatch.context() as earlier:
+        earlier.setattr(LandingZone, "list_manifests", lambda _: [])
+        reception.look()
+    assert reception.statuses() == ["waiting"]
+    assert reception.waiting_manifests() == ["two.json"]
 
 
 def test_a_waiting_manifest_replaced_by_another_gives_way_to_it(reception: Reception) -> None:
