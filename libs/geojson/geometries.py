@@ -9,6 +9,7 @@ without a height stand in one geometry, 0 is added, as everybody does: both are 
 What belongs here: this. What does not: whether a geometry is valid (PostGIS tells).
 """
 
+import json
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -51,11 +52,15 @@ class _Unlike(Exception):  # noqa: N818 - no error: they are made one by one
 
 @dataclass
 class GeometryNotes:
-    """Rows whose geometries changed, and members of geometries that were left out."""
+    """Rows whose geometries changed, and members of geometries that were left out.
+
+    `crs` are the CRSs that geometries name themselves, as JSON: PostGIS writes such.
+    """
 
     cut: Tally = field(default_factory=Tally)
     raised: Tally = field(default_factory=Tally)
     left_out: dict[str, Tally] = field(default_factory=dict)
+    crs: dict[str, Tally] = field(default_factory=dict)
 
 
 def like_geometries(values: Sequence[Any]) -> pa.Array:
@@ -215,8 +220,10 @@ def _look(value: Any, widths: set[int], row: int, notes: GeometryNotes, depth: i
     kind = value.get("type")
     if not isinstance(kind, str) or kind not in _CODES:
         raise GeometryError(f"the geometry type {_shown(kind)}, which GeoJSON has not")
-    for name in value:
-        if name not in _DERIVED:
+    for name, member in value.items():
+        if name == "crs" and depth == 0:
+            notes.crs.setdefault(json.dumps(member, sort_keys=True), Tally()).add(row)
+        elif name not in _DERIVED:
             notes.left_out.setdefault(name, Tally()).add(row)
     if kind != "GeometryCollection":
         if "coordinates" not in value:

@@ -9,6 +9,7 @@ of features are columns of their own; those of the collection and of geometries 
 What belongs here: one file. What does not: its CRS as a definition (`libs.spatial_utils`).
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -109,16 +110,20 @@ class GeoJsonReader:
         self._notes = GeometryNotes()
         self._document = Document(order.path)
         self._rows = 0
+        self._shapes = 0
         with self._told(), pa.OSFile(str(self._path), "wb") as file:
             for chunk in self._document.chunks():
                 self._keep(chunk, file)
+            self._require_one_crs()
         self._keys = self._chosen_keys()
         self._names = self._chosen_names()
 
     @property
     def crs_member(self) -> bytes | None:
-        """The text of the `crs` member; None where there is none."""
-        return self._document.root_members.get("crs")
+        """The text of the `crs` member of the collection or of all geometries; None without."""
+        of_geometries = next(iter(self._notes.crs), None)
+        by_default = None if of_geometries is None else of_geometries.encode()
+        return self._document.root_members.get("crs", by_default)
 
     @property
     def layer(self) -> str:
@@ -225,10 +230,25 @@ class GeoJsonReader:
         shapes = geometries_of(chunk, self._notes)
         self._parts.append(_Part(file.tell(), chunk.first, len(chunk.features), places))
         self._rows += len(chunk.features)
+        self._shapes += len(shapes) - shapes.null_count
         arrays.append(shapes)
         record = pa.RecordBatch.from_arrays(arrays, [column_name(n) for n in range(len(arrays))])
         with pa.ipc.new_stream(file, record.schema) as stream:
             stream.write_batch(record)
+
+    def _require_one_crs(self) -> None:
+        """Refuse geometries that name a CRS which is not that of all others."""
+        named = self._notes.crs
+        if not named:
+            return
+        own = self._document.root_members.get("crs")
+        if own is not None:
+            is_one = set(named) == {json.dumps(exact(own), sort_keys=True)}
+        else:
+            is_one = len(named) == 1 and sum(t.count for t in named.values()) == self._shapes
+        if not is_one:
+            found = f"a crs in {next(iter(named.values())).shown} that not all geometries have"
+            raise BrokenFeatureError(next(iter(named.values())).first or 1, found, "mixed_crs")
 
     def _chosen_keys(self) -> list[Key]:
         keys = sorted(self._kinds, key=lambda key: not key.is_member)

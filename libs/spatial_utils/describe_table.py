@@ -114,7 +114,8 @@ def _parquet(order: ReadOrder) -> _Table:
         bool(source.geometries),
         lambda _: tuple(map(_geometry_field, source.geometries)),
         source.batches,
-        lambda: source.warnings,
+        source.warnings,
+        CrsText((source.geometries[0].crs or "") if source.geometries else ""),
     )
 
 
@@ -127,12 +128,18 @@ def _csv(request: TableRequest, order: ReadOrder) -> _Table:
         points = PointColumns(request.x_column, request.y_column, is_degrees=request.is_degrees)
     source = GeoCsvReader(order, points, parse_wkt=_parse_wkt)
     name = source.geometry_name
-    geometries = () if name is None else (GeometryField(name=name, crs=None),)
+
+    def geometries(_: Sequence[GeometryTypeRows]) -> tuple[GeometryField, ...]:
+        named = [f"EPSG:{srid}" if srid else "none" for srid in sorted(source.srids, key=str)]
+        crs = _crs_named(named[0]) if len(named) == 1 else None
+        mixed = tuple(named) if len(named) > 1 else ()
+        return () if name is None else (GeometryField(name=name, crs=crs, feature_crs=mixed),)
+
     return _Table(
         order.layer,
         source.survey,
-        bool(geometries),
-        lambda _: geometries,
+        name is not None,
+        geometries,
         source.batches,
         source.warnings,
     )
@@ -154,7 +161,7 @@ def _geojson(request: TableRequest, order: ReadOrder) -> _Table:
 
 
 def _crs_named(text: str) -> LayerCrs | None:
-    """Return what a `crs` member names; None where nobody knows it."""
+    """Return the CRS that a file names; None where nobody knows it."""
     try:
         return LayerCrs(wkt=parse_crs(text).wkt, is_swapped=False)
     except CrsError:
@@ -180,10 +187,7 @@ def _spool(batches: Iterator[pa.RecordBatch], tally: TableTally, spool: Path) ->
 
 
 def _geometry_field(column: GeometryColumn) -> GeometryField:
-    crs = None
-    if column.crs is not None:
-        crs = LayerCrs(wkt=parse_crs(column.crs).wkt, is_swapped=False)
-    return GeometryField(name=column.name, crs=crs)
+    return GeometryField(name=column.name, crs=_crs_named(column.crs) if column.crs else None)
 
 
 def _geometry_types(tally: TableTally) -> tuple[GeometryTypeRows, ...]:

@@ -109,9 +109,11 @@ def _read(order: int, out: int, err: int) -> NoReturn:
         sys.stdout.flush()
         returncode = 0
     finally:
-        if returncode:
-            traceback.print_exc()
-        sys.stderr.flush()
+        # On a full disk nothing can be said, and a child that went on would be a second server.
+        with suppress(Exception):
+            if returncode:
+                traceback.print_exc()
+            sys.stderr.flush()
         # The answer is given: what a library does while an interpreter ends changes nothing.
         os._exit(returncode)
 

@@ -4,6 +4,8 @@ What belongs here: that decision. What does not: reading the file (`csv_reader`)
 """
 
 import csv
+import re
+from dataclasses import replace
 from itertools import islice
 
 from libs.models.version import Warn
@@ -12,6 +14,30 @@ from libs.tabular.text import Encoding, limited_lines, open_text
 
 CANDIDATES = (",", ";", "\t", "|")
 SAMPLE_LINES = 200
+MAX_SEPARATOR_LINE = 16
+_SEPARATOR = re.compile(r'"?sep=([^\r\n"])"?[\t,;|]*(\r\n|\r|\n)', re.IGNORECASE)
+
+
+def without_separator_line(
+    order: ReadOrder, encoding: Encoding
+) -> tuple[ReadOrder, Encoding, list[Warn]]:
+    """Leave out a first line such as `sep=;`, by which Excel is told the delimiter, and take it.
+
+    What the manifest declares goes before.
+    """
+    with open_text(order.path, encoding) as file:
+        line = file.readline(MAX_SEPARATOR_LINE)
+    found = _SEPARATOR.fullmatch(line)
+    if found is None:
+        return order, encoding, []
+    size = len(line.encode(encoding.name))
+    warning = order.warn(
+        "source.separator_line",
+        f"The first line, {line.strip()!r}, names the delimiter for a spreadsheet program: the "
+        "header is the next one.",
+    )
+    behind = replace(encoding, bom_bytes=encoding.bom_bytes + size, lines_before=1)
+    return replace(order, delimiter=order.delimiter or found[1]), behind, [warning]
 
 
 def delimiter_of(order: ReadOrder, encoding: Encoding) -> tuple[str, list[Warn]]:

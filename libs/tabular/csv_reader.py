@@ -22,7 +22,7 @@ import pyarrow.csv as pa_csv
 from libs.compute.export_names import distinct_names
 from libs.compute.tables import column_name
 from libs.models.version import Warn
-from libs.tabular.csv_dialect import delimiter_of
+from libs.tabular.csv_dialect import delimiter_of, without_separator_line
 from libs.tabular.csv_records import CsvFacts, CsvRecords, cut
 from libs.tabular.guess import TEXT, text_kinds
 from libs.tabular.header import column_names
@@ -59,8 +59,9 @@ class CsvReader(TableReader):
     def survey(self) -> Survey:
         """Read all records; refuse, or count, what is ragged or undecodable."""
         _refuse_other_formats(self.order)
-        encoding = encoding_of(self.order)
-        delimiter, warnings = delimiter_of(self.order, encoding)
+        order, encoding, said = without_separator_line(self.order, encoding_of(self.order))
+        delimiter, ambiguous = delimiter_of(order, encoding)
+        warnings = said + ambiguous
         records = CsvRecords(self.order, encoding, delimiter)
         self._facts = facts = records.facts
         for _ in records.rows():

@@ -54,7 +54,7 @@ class CsvRecords:
             lines = self._kept(limited_lines(self.order, file), held)
             records = csv.reader(lines, delimiter=facts.delimiter, strict=True)
             while True:
-                start = records.line_num + 1
+                start = records.line_num + 1 + facts.encoding.lines_before
                 try:
                     record = next(records)
                 except StopIteration:

@@ -1,12 +1,13 @@
-"""CSV with geometries: a column of WKT, or two columns of coordinates.
+"""CSV with geometries: a column of WKT or of WKB as hex digits, or two columns of coordinates.
 
 Every row must give the geometry that its text says; a row without any has none. All columns but
-the one of WKT stay columns, coordinates included.
+the one of geometries stay columns, coordinates included.
 
 What belongs here: the geometry beside the columns. What does not: records and their text
 (`csv_reader`), coordinates (`points`).
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -19,12 +20,15 @@ from libs.tabular.csv_reader import CsvReader
 from libs.tabular.points import PointMaker
 from libs.tabular.problems import Tally
 from libs.tabular.reader import ReadOrder, Survey
+from libs.tabular.wkb_forms import NotWkbError, plain_wkb
 
 WKT_NAMES = ("wkt", "geom", "geometry", "the_geom", "wkt_geom", "geom_wkt", "wkb_geometry", "shape")
-"""Names, in any case, of the column that is looked at for WKT; the first that is there."""
+"""Names, in any case, of the column that is looked at for geometries; the first that is there."""
 
 ParseWkt = Callable[[str], bytes | None]
 """Returns little-endian ISO WKB; None where the text is no WKT."""
+_EWKT = re.compile(r"\s*SRID\s*=\s*([0-9]+)\s*;(.*)", re.IGNORECASE | re.DOTALL)
+_HEX_WKB = re.compile(r"\s*(?:\\x|0x)?(0[01](?:[0-9a-f]{2}){8,})\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,15 @@ class PointColumns:
 
 @dataclass
 class WktMaker:
-    """Puts WKB in place of a column of WKT; `position` is that of the column."""
+    """Puts WKB in place of a column of texts; `position` is that of the column.
+
+    `srids` are those that texts of PostGIS (EWKT, EWKB) name; None where one names none.
+    """
 
     position: int
     parse: ParseWkt
     rows: int = 0
+    srids: set[int | None] = field(default_factory=set)
     wrong: Tally = field(default_factory=Tally)
     first_wrong: str = ""
 
@@ -61,11 +69,28 @@ class WktMaker:
     def _shape(self, text: str | None, row: int) -> bytes | None:
         if text is None or not text.strip():
             return None
-        wkb = self.parse(text)
-        if wkb is None:
+        found = _parsed(text, self.parse)
+        if found is None:
             self.first_wrong = self.first_wrong or text[:60]
             self.wrong.add(row)
+            return None
+        wkb, srid = found
+        self.srids.add(srid)
         return wkb
+
+
+def _parsed(text: str, parse_wkt: ParseWkt) -> tuple[bytes, int | None] | None:
+    """Return a text's geometry as WKB and its SRID; None where it is neither WKT nor WKB."""
+    digits = _HEX_WKB.fullmatch(text)
+    if digits:
+        try:
+            wkb, srid = plain_wkb(bytes.fromhex(digits[1]))
+        except NotWkbError:
+            return None
+        return wkb, srid or None
+    named = _EWKT.fullmatch(text)
+    found = parse_wkt(named[2] if named else text)
+    return None if found is None else (found, int(named[1]) or None if named else None)
 
 
 class GeoCsvReader:
@@ -88,8 +113,13 @@ class GeoCsvReader:
         self._survey = survey
 
     @property
+    def srids(self) -> frozenset[int | None]:
+        """The SRIDs that geometries name, None for one without, once all rows were read."""
+        return frozenset(self._maker.srids if isinstance(self._maker, WktMaker) else ())
+
+    @property
     def survey(self) -> Survey:
-        """What the columns are, without that of WKT."""
+        """What the columns are, without that of geometries."""
         columns = tuple(c for n, c in enumerate(self._survey.columns) if n != self._dropped)
         return Survey(columns, self._survey.rows, self._survey.warnings)
 
@@ -107,8 +137,10 @@ class GeoCsvReader:
         Raises `SourceError` where a row's text is no geometry, unless bad rows are to be kept.
         """
         if self._maker is None:
-            message = f"No column of WKT was found ({', '.join(WKT_NAMES)}), and the manifest "
-            message += "names no coordinates (options.x_column, options.y_column): a table "
+            message = f"No column of WKT or WKB was found ({', '.join(WKT_NAMES)}), and the "
+            message += (
+                "manifest names no coordinates (options.x_column, options.y_column): a table "
+            )
             message += "without geometries was made."
             return [self._order.warn("source.no_geometry_column", message)]
         wrong = self._maker.wrong
@@ -121,13 +153,13 @@ class GeoCsvReader:
         raise self._wrong_geometry(wrong, self._maker.first_wrong)
 
     def _wkt_maker(self, names: Sequence[str], parse_wkt: ParseWkt) -> WktMaker | None:
-        """Return the maker for the first column with a name of WKT whose first text is WKT."""
+        """Return the maker for the first column with such a name whose first text is a geometry."""
         lowered = [name.lower() for name in names]
         for name in WKT_NAMES:
             if name in lowered:
                 position = lowered.index(name)
                 text = self._first_text(position, len(names))
-                if text is not None and parse_wkt(text) is not None:
+                if text is not None and _parsed(text, parse_wkt) is not None:
                     return WktMaker(position, parse_wkt)
         return None
 

@@ -1,13 +1,14 @@
 """GeoParquet: a Parquet file whose metadata tell which column holds geometries, and in which CRS.
 
-Source of the format: https://geoparquet.org/releases/v1.1.0/.
+Source of the format: https://geoparquet.org/releases/v1.1.0/. Without its metadata, a column that
+has Parquet's own type GEOMETRY, or is marked as geoarrow.wkb, is one of geometries as well.
 
 What belongs here: the geometry column beside the others. What does not: the others
 (`parquet_reader`), what is published of it.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +18,14 @@ from libs.compute.tables import GEOMETRY_COLUMN
 from libs.models.version import Warn
 from libs.tabular.parquet_reader import ParquetReader
 from libs.tabular.reader import ReadOrder
+from libs.tabular.wkb_forms import with_plain_wkb
 
 DEFAULT_CRS = "OGC:CRS84"
 WKB = "WKB"
+ARROW_NAME = b"ARROW:extension:name"
+ARROW_METADATA = b"ARROW:extension:metadata"
+ARROW_WKB = (b"geoarrow.wkb", b"ogc.wkb")
+NATIVE = ("GEOMETRY", "GEOGRAPHY")
 
 
 @dataclass(frozen=True)
@@ -36,8 +42,7 @@ class GeoParquetReader:
     def __init__(self, order: ReadOrder) -> None:
         self._order = order
         plain = ParquetReader(order)
-        geo = self._metadata(plain)
-        columns = geo.get("columns", {})
+        columns = self._columns(plain)
         covering = {
             path[0]
             for column in columns.values()
@@ -45,19 +50,58 @@ class GeoParquetReader:
         }
         self.geometries = tuple(self._column(name, item) for name, item in columns.items())
         self.reader = ParquetReader(order, left_out={*columns, *covering})
-        self.warnings = tuple(self._warnings(columns))
+        self._said = self._warnings(columns)
+        self._srids: set[int] = set()
 
     def batches(self, types: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield the rows: columns c0, c1, … of `types`, then WKB where there is a geometry."""
         for batch, whole in self.reader.batches_beside(types):
-            if self.geometries:
-                name = self.geometries[0].name
-                values = whole.column(whole.schema.get_field_index(name))
-                storage = values.storage if isinstance(values, pa.ExtensionArray) else values
-                batch = batch.append_column(  # noqa: PLW2901 - the same rows, one column more
-                    GEOMETRY_COLUMN, storage.cast(pa.binary())
-                )
-            yield batch
+            if not self.geometries:
+                yield batch
+                continue
+            values = whole.column(self.geometries[0].name)
+            storage = values.storage if isinstance(values, pa.ExtensionArray) else values
+            shapes, srids = with_plain_wkb(storage.cast(pa.binary()))
+            self._srids |= srids
+            # A batch without columns would not know its number of rows.
+            yield pa.RecordBatch.from_arrays(
+                [*batch.columns, shapes], [*batch.schema.names, GEOMETRY_COLUMN]
+            )
+
+    def warnings(self) -> list[Warn]:
+        """Return what is to be said once all rows were read."""
+        if not self._srids:
+            return self._said
+        message = f"Geometries name the SRID {', '.join(map(str, sorted(self._srids)))} besides; "
+        message += "the CRS is the one of the file's metadata."
+        return [*self._said, self._order.warn("crs.srid_left_out", message)]
+
+    def _columns(self, plain: ParquetReader) -> dict[str, Any]:
+        """Return the geometry columns as GeoParquet describes them."""
+        columns: dict[str, Any] = self._metadata(plain).get("columns", {})
+        names = plain.schema.names
+        wrong = [name for name in columns if names.count(name) != 1]
+        if wrong:
+            raise self._order.refusal(
+                "geoparquet_metadata",
+                f"expected one column {wrong[0]!r}, which the metadata under the key 'geo' names; "
+                f"found {names.count(wrong[0])} of that name.",
+                remedy="Write the file again with its geometries; a table without any must not "
+                "have the key 'geo'.",
+            )
+        if columns or b"geo" in plain.metadata:
+            return columns
+        marked = {
+            field.name: {"encoding": WKB, **_crs_of_extension(field.metadata or {})}
+            for field in plain.schema
+            if (field.metadata or {}).get(ARROW_NAME) in ARROW_WKB
+        }
+        native = {
+            name: {"encoding": WKB, **_crs_of_type(said, plain.metadata)}
+            for name, said in plain.logical_types.items()
+            if said.get("Type", "").upper() in NATIVE
+        }
+        return native | marked
 
     def _metadata(self, plain: ParquetReader) -> dict[str, Any]:
         text = plain.metadata.get(b"geo")
@@ -91,6 +135,10 @@ class GeoParquetReader:
 
     def _warnings(self, columns: dict[str, Any]) -> list[Warn]:
         said = []
+        if not columns:
+            message = "The file marks no column as one of geometries: a table without geometries "
+            message += "was made."
+            said.append(self._order.warn("source.no_geometry_column", message))
         for name, item in columns.items():
             if item.get("edges", "planar") != "planar":
                 said.append(
@@ -108,3 +156,28 @@ class GeoParquetReader:
                     )
                 )
         return said
+
+
+def _crs_of_extension(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """Return the CRS of a column of geoarrow.wkb, where none stands for an unknown one."""
+    try:
+        said = json.loads(metadata.get(ARROW_METADATA) or b"{}")
+    except ValueError:
+        said = {}
+    found = {"crs": said.get("crs")}
+    return {**found, "edges": said["edges"]} if said.get("edges") else found
+
+
+def _crs_of_type(said: dict[str, Any], metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """Return the CRS of a column of Parquet's type GEOMETRY, where none stands for OGC:CRS84.
+
+    Source: https://github.com/apache/parquet-format/blob/master/Geospatial.md.
+    """
+    crs = said.get("crs") or DEFAULT_CRS
+    kind, _, rest = crs.partition(":") if isinstance(crs, str) else ("", "", "")
+    if kind == "projjson" and rest.encode() in metadata:
+        crs = metadata[rest.encode()].decode("utf-8", "replace")
+    elif kind == "srid":
+        crs = None if rest == "0" else f"EPSG:{rest}"
+    is_round = said.get("Type", "").upper() == "GEOGRAPHY"
+    return {"crs": crs, "edges": said.get("algorithm") or "spherical"} if is_round else {"crs": crs}

@@ -3,7 +3,9 @@
 What belongs here: reading. What does not: which type becomes which (`parquet_types`).
 """
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,7 +15,7 @@ from libs.compute.tables import column_name
 from libs.models.version import Warn
 from libs.tabular.header import column_names
 from libs.tabular.parquet_types import Mapping as TypeMapping
-from libs.tabular.parquet_types import as_ours, is_kept, mapping_of
+from libs.tabular.parquet_types import NotJsonError, as_ours, is_kept, mapping_of
 from libs.tabular.reader import BATCH_ROWS, FoundColumn, ReadOrder, Survey, TableReader
 
 
@@ -37,6 +39,17 @@ class ParquetReader(TableReader):
     def metadata(self) -> Mapping[bytes, bytes]:
         """The key-value metadata of the file."""
         return self._file.schema_arrow.metadata or {}
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the file, those that are left out among them."""
+        return self._file.schema_arrow
+
+    @property
+    def logical_types(self) -> dict[str, dict[str, Any]]:
+        """What Parquet itself says of the type of each column that is not nested."""
+        leaves = map(self._file.schema.column, range(len(self._file.schema.names)))
+        return {leaf.path: json.loads(leaf.logical_type.to_json()) for leaf in leaves}
 
     def survey(self) -> Survey:
         """Return what the footer says, and whether values fit where their type alone does not."""
@@ -71,7 +84,7 @@ class ParquetReader(TableReader):
             arrays = []
             own = [batch.column(position) for position in self._positions]
             for name, values, type_ in zip(self._names, own, types, strict=True):
-                array = as_ours(values, type_)
+                array = self._as_ours(name, values, type_, row)
                 self._require_text(name, array, row)
                 arrays.append(array)
             names = [column_name(position) for position in range(len(arrays))]
@@ -130,17 +143,33 @@ class ParquetReader(TableReader):
             )
         return said
 
+    def _as_ours(self, name: str, values: pa.Array, type_: str, row: int) -> pa.Array:
+        try:
+            return as_ours(values, type_)
+        except NotJsonError as err:
+            raise self.order.refusal(
+                "not_json",
+                f"expected values that JSON can hold in column {name!r} of type {values.type}, "
+                f"found {err}.",
+                remedy="Correct the value, or convert the column to text.",
+                row=row + err.position,
+            ) from err
+
     def _require_text(self, name: str, values: pa.Array, row: int) -> None:
         """Refuse NUL, which PostgreSQL's text cannot hold."""
+        rows = None
+        if pa.types.is_list(values.type):
+            rows, values = pc.list_parent_indices(values), values.flatten()
         if not pa.types.is_string(values.type):
             return
         has_nul = pc.fill_null(pc.match_substring(values, "\x00"), False)
         if pc.any(has_nul, min_count=0).as_py():
+            position = pc.index(has_nul, True).as_py()
             raise self.order.refusal(
                 "nul_character",
                 f"expected text, found the NUL character in column {name!r}.",
                 remedy="Take the character out, or store the column as binary.",
-                row=row + pc.index(has_nul, True).as_py(),
+                row=row + (position if rows is None else rows[position].as_py()),
             )
 
     def _unreadable(self, err: Exception) -> Exception:

@@ -55,6 +55,14 @@ _IN_JSON = (
 _NS = 1000
 
 
+class NotJsonError(ValueError):
+    """A nested value is nothing that JSON can hold; `position` counts from 0."""
+
+    def __init__(self, position: int, found: str) -> None:
+        super().__init__(found)
+        self.position = position
+
+
 @dataclass(frozen=True)
 class Mapping:
     """Our type of a column; `note` says what a user should know of it.
@@ -120,7 +128,7 @@ def _fits_json(type_: pa.DataType) -> bool:
         return all(_fits_json(field.type) for field in type_)
     if pa.types.is_map(type_):
         return pa.types.is_string(type_.key_type) and _fits_json(type_.item_type)
-    if pa.types.is_nested(type_):
+    if pa.types.is_nested(type_) or pa.types.is_dictionary(type_):
         return hasattr(type_, "value_type") and _fits_json(type_.value_type)
     return any(test(type_) for test in _IN_JSON)
 
@@ -163,20 +171,42 @@ def _uuid(value: bytes) -> str:
 
 
 def _as_json(values: pa.Array) -> pa.Array:
-    is_map = pa.types.is_map(values.type)
-    texts = [
-        None if value is None else _one_json(_object(value) if is_map else value)
-        for value in values.to_pylist()
-    ]
+    has_maps = _has_maps(values.type)
+    texts = []
+    for position, value in enumerate(values.to_pylist()):
+        try:
+            nested = _with_objects(value, values.type) if has_maps else value
+            texts.append(None if value is None else _one_json(nested))
+        except ValueError as err:
+            raise NotJsonError(position, str(err)) from err
     return pa.array(texts, pa.string())
 
 
 def _one_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
+    except ValueError as err:
+        raise ValueError("NaN or infinity") from err
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise ValueError("a map with one key twice, which JSON cannot hold")
-    return result
+def _has_maps(type_: pa.DataType) -> bool:
+    """Return whether a map is in a type: Arrow gives those as lists of pairs."""
+    if pa.types.is_map(type_):
+        return True
+    if pa.types.is_struct(type_):
+        return any(_has_maps(field.type) for field in type_)
+    return pa.types.is_nested(type_) and _has_maps(type_.value_type)
+
+
+def _with_objects(value: Any, type_: pa.DataType) -> Any:
+    """Return a value with an object in place of each map; raises `ValueError` where it is none."""
+    if value is None or not pa.types.is_nested(type_):
+        return value
+    if pa.types.is_map(type_):
+        result = {key: _with_objects(item, type_.item_type) for key, item in value}
+        if len(result) != len(value):
+            raise ValueError("a map with one key twice")
+        return result
+    if pa.types.is_struct(type_):
+        return {field.name: _with_objects(value[field.name], field.type) for field in type_}
+    return [_with_objects(item, type_.value_type) for item in value]

@@ -15,11 +15,13 @@ class Tally:
 
     count: int = 0
     rows: list[int] = field(default_factory=list)
+    last: int | None = None
 
     def add(self, row: int) -> None:
         """Count a row; rows come in ascending order, one is counted once."""
-        if self.rows and self.rows[-1] == row:
+        if row == self.last:
             return
+        self.last = row
         self.count += 1
         if len(self.rows) < SHOWN:
             self.rows.append(row)

@@ -47,11 +47,15 @@ codecs.register_error(MARK_ERRORS, _mark)
 
 @dataclass(frozen=True)
 class Encoding:
-    """An encoding, as Python names it, and the length of the byte order mark before the text."""
+    """An encoding, as Python names it, and the length of what stands before the text.
+
+    That is a byte order mark, and lines that are no part of a table (`lines_before`).
+    """
 
     name: str
     bom_bytes: int = 0
     is_declared: bool = False
+    lines_before: int = 0
 
 
 def encoding_of(order: ReadOrder) -> Encoding:

@@ -216,3 +216,34 @@ def test_text_that_postgresql_cannot_hold_is_kept_as_escapes(tmp_path: Path) -> 
     _, rows, said = read(tmp_path, collection(feature('{"a":"x\\u0000y\\ud800"}')))
     assert rows[0]["a"] == "x\\u0000y\\ud800"
     assert "source.undecodable_kept" in said
+
+
+OF_GEOMETRY = (
+    '{"type":"Point","coordinates":[1,2],"crs":{"type":"name","properties":{"name":"%s"}}}'
+)
+UTM_32, UTM_33 = OF_GEOMETRY % "EPSG:25832", OF_GEOMETRY % "EPSG:25833"
+
+
+def test_a_crs_that_all_geometries_name_is_that_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.geojson"
+    path.write_text(collection(feature(geometry=UTM_32), feature(), feature(geometry=UTM_32)))
+    reader = GeoJsonReader(ReadOrder(path=path, file="a.geojson", layer="a"), tmp_path)
+    assert json.loads(reader.crs_member or b"") == json.loads(UTM_32)["crs"]
+    assert reader.warnings() == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        collection(feature(geometry=UTM_32), feature(geometry=POINT)),
+        collection(feature(geometry=UTM_32), feature(geometry=UTM_33)),
+        collection(
+            feature(geometry=UTM_32), more=f',"crs":{json.dumps(json.loads(UTM_33)["crs"])}'
+        ),
+    ],
+    ids=["in some", "two", "another than the collection's"],
+)
+def test_geometries_of_several_crs_are_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SourceError, match="not all geometries have") as caught:
+        read(tmp_path, text)
+    assert (caught.value.reason.code, caught.value.reason.row) == ("source.mixed_crs", 1)

@@ -10,6 +10,7 @@ import pytest
 
 from libs.models.errors import SourceError
 from libs.tabular.csv_reader import CsvReader
+from libs.tabular.problems import Tally
 from libs.tabular.reader import ReadOrder, Survey
 from libs.tabular.types import resolve
 
@@ -298,3 +299,27 @@ def test_both_ways_of_reading_find_the_same(path: Path) -> None:
         cut = read(path, content + b"1,2\n", delimiter=",", keep_bad_rows=True)[2]
         assert fast == cut[:-1]
         assert [tuple(value or "" for value in row) for row in fast] == [tuple(r) for r in rows]
+
+
+@pytest.mark.parametrize("mark", ["sep=;", '"sep=;"', "SEP=;", "sep=;;"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_line_that_tells_excel_the_delimiter_is_no_header(
+    path: Path, mark: str, encoding: str
+) -> None:
+    content = f"{mark}\r\na;b\r\n1,2;ä\r\n".encode(encoding)
+    survey, _, rows = read(path, content)
+    assert [column.name for column in survey.columns] == ["a", "b"]
+    assert rows == [("1,2", "ä")]
+    assert [warning.code for warning in survey.warnings] == ["source.separator_line"]
+
+
+def test_lines_are_counted_from_the_files_first(path: Path) -> None:
+    reason = refused(path, b"sep=;\na;b\n1;2;3\n")
+    assert (reason.row, "in line 3" in reason.message) == (1, True)
+
+
+def test_a_row_is_counted_once_whatever_is_wrong_with_it() -> None:
+    tally = Tally()
+    for row in (1, 2, 3, 4, 5, 6, 6, 7, 7):
+        tally.add(row)
+    assert tally.shown == "7 rows (1, 2, 3, 4, 5, …)"
