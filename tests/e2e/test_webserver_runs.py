@@ -12,7 +12,7 @@ from tests.e2e.webserver import Webserver
 from tests.support import LandingUser, geojson, make_manifest, point
 
 Ledger = Database[dict[str, Any]]
-MANY = 60_000
+MANY = 150_000
 TIMEOUT_S = 120
 
 
