@@ -74,7 +74,7 @@ def _hash_equally_long(
     blocks = length // BLOCK_BYTES
     padded = np.zeros((len(starts), (blocks + 1) * BLOCK_BYTES), np.uint8)
     if length:
-        padded[:, :length] = data[starts[:, None] + np.arange(length)]
+        padded[:, :length] = _slices(data, starts, length)
     words = padded.view("<u4")
     a, b, c = _start(len(starts), length)
     for block in range(0, 3 * blocks, 3):
@@ -86,6 +86,12 @@ def _hash_equally_long(
     b += words[:, 3 * blocks + 1]
     c += words[:, 3 * blocks + 2] << np.uint32(8)
     return _finished(a, b, c)
+
+
+def _slices(data: Bytes, starts: npt.NDArray[np.int64], length: int) -> Bytes:
+    """Return the `length` bytes from each of `starts` on, a row each."""
+    windows = np.ndarray((len(data) - length + 1,), f"V{length}", data, strides=(1,))
+    return windows[starts].view(np.uint8).reshape(-1, length)
 
 
 def _start(count: int, length: int) -> tuple[Words, Words, Words]:

@@ -136,7 +136,8 @@ class _Walk:
         inside = np.arange(counts.sum()) - np.repeat(first, counts)
         places = np.repeat(begins, counts) + inside * np.repeat(ordinates, counts) * ORDINATE_BYTES
         in_hole = np.repeat(holes, counts).astype(np.bool_)
-        return np.repeat(owners, counts), self._doubles(places), self._doubles(places + 8), in_hole
+        pairs = self._pairs(places)
+        return np.repeat(owners, counts), pairs.real, pairs.imag, in_hole
 
     def _step(self, state: Integers) -> Integers:
         """Read one token of each walker; return the walkers that have not ended."""
@@ -213,9 +214,9 @@ class _Walk:
         if is_outside.any():
             raise WkbError(int(owners[is_outside][0]), "WKB that ends too early")
 
-    def _doubles(self, places: Integers) -> Doubles:
-        """Return the doubles at `places`."""
-        found: Doubles = self._at_any_byte("<f8")[places]
+    def _pairs(self, places: Integers) -> npt.NDArray[np.complex128]:
+        """Return the two doubles at each of `places`, as the parts of a complex number."""
+        found: npt.NDArray[np.complex128] = self._at_any_byte("<c16")[places]
         return found
 
     def _at_any_byte(self, dtype: str) -> npt.NDArray[Any]:

@@ -163,7 +163,7 @@ class ServiceSettings(BaseSettings):
         description="seconds after the end of its lease that a run on another machine is dead",
     )
     sensor_interval_s: int = Field(
-        default=5, ge=1, description="least seconds between two looks at the landing zone"
+        default=1, ge=1, description="least seconds between two looks at the landing zone"
     )
 
     @property

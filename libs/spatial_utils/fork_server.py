@@ -27,6 +27,7 @@ sys.path.append("/usr/lib/python3/dist-packages")
 
 from libs.spatial_utils.child import signal_group
 from libs.spatial_utils.forked import END, REQUEST_DESCRIPTORS, ForkOrder
+from libs.without_pandas import hide_pandas
 
 READERS = tuple(
     f"libs.spatial_utils.{name}" for name in ("describe_source", "describe_table", "list_sqlite")
@@ -141,6 +142,7 @@ def _run(order: ForkOrder) -> None:
 
 def main(descriptor: str) -> NoReturn:
     """Load what readers need, and serve the socket `descriptor`."""
+    hide_pandas()
     for reader in READERS:
         importlib.import_module(reader)
     gc.freeze()

@@ -80,6 +80,12 @@ class ForkServer:
         with self._starting:
             self._end()
 
+    def _give_up(self, control: socket.socket) -> None:
+        """End the server behind `control`, unless another has taken its place already."""
+        with self._starting:
+            if self._control is control:
+                self._end()
+
     def _end(self) -> None:
         atexit.unregister(self.close)
         if self._control is not None:
@@ -127,10 +133,12 @@ class ForkServer:
             try:
                 os.write(descriptor, order.model_dump_json().encode())
                 passed = [descriptor, *output.descriptors, theirs.fileno()]
+                control = self.start()
                 try:
-                    socket.send_fds(self.start(), [b"\n"], passed)
+                    socket.send_fds(control, [b"\n"], passed)
                 except (BrokenPipeError, ConnectionResetError):
-                    # It died since it was looked at: nothing was begun.
+                    # It is dying, and may not have been seen to end yet: nothing was begun.
+                    self._give_up(control)
                     socket.send_fds(self.start(), [b"\n"], passed)
             except BaseException:
                 told.close()

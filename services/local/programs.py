@@ -49,7 +49,7 @@ def programs(layout: Layout, plan: Plan, definitions: str) -> dict[str, Program]
         Program("mongo", mongo_command(layout, plan.ports["mongo"], has_users=True)),
         _user_code(plan, definitions),
         Program("webserver", _webserver_command(plan), start_s=5),
-        Program("daemon", _dagster("dagster-daemon", "run", "-w", str(WORKSPACE)), start_s=5),
+        Program("daemon", _module("daemon", "run", "-w", str(WORKSPACE)), start_s=5),
     )
     return {program.name: program for program in every if program.name not in plan.given}
 
@@ -173,15 +173,16 @@ def _s3(layout: Layout, plan: Plan) -> Program:
 def _user_code(plan: Plan, definitions: str) -> Program:
     """Return the code server.
 
-    `dagster api grpc` and not `dagster code-server start`: the latter is a proxy before the same
-    server which it does not start again when that dies, and one more import of Dagster. Runs are
-    children of this process: a stop reaches them too, so that each cleans up after itself.
+    The server of `dagster api grpc` and not that of `dagster code-server start`: the latter is a
+    proxy before the same server which it does not start again when that dies, and one more import
+    of Dagster. Runs are in the group of this process: a stop reaches them too, so that each cleans
+    up after itself.
     """
     port = str(plan.ports["user-code"])
     return Program(
         "user-code",
-        _dagster(
-            *("dagster", "api", "grpc", "-m", definitions),
+        _module(
+            *("code_server", "-m", definitions),
             *("--host", LOOPBACK, "--port", port, "--use-python-environment-entry-point"),
         ),
         stop_wait_s=30,
@@ -192,11 +193,11 @@ def _user_code(plan: Plan, definitions: str) -> Program:
 
 def _webserver_command(plan: Plan) -> tuple[str, ...]:
     port = str(plan.ports["webserver"])
-    return _dagster("dagster-webserver", "-h", LOOPBACK, "-p", port, "-w", str(WORKSPACE))
+    return (str(VENV_BIN / "dagster-webserver"), "-h", LOOPBACK, "-p", port, "-w", str(WORKSPACE))
 
 
-def _dagster(command: str, *arguments: str) -> tuple[str, ...]:
-    return (str(VENV_BIN / command), *arguments)
+def _module(name: str, *arguments: str) -> tuple[str, ...]:
+    return (str(VENV_BIN / "python"), "-m", f"services.dagster.{name}", *arguments)
 
 
 def _escaped(value: str) -> str:

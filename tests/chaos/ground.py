@@ -8,7 +8,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +20,7 @@ from urllib3.exceptions import HTTPError
 from services.local.layout import Layout
 from services.local.stack import admin_environment, remove_stack, stack_status, start_stack
 from tests.chaos.processes import Processes
-from tests.chaos.stream import KINDS, Stream
+from tests.chaos.stream import KINDS, Kind, Stream
 from tests.crash.audit import FINAL, Audit, Auditor, Expected
 from tests.support import LandingUser
 
@@ -32,7 +32,14 @@ Say = Callable[[str], None]
 class Ground:
     """One stack with `settings`, and a stream of drops that is the same for the same seed."""
 
-    def __init__(self, state_dir: Path, seed: int, say: Say, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        seed: int,
+        say: Say,
+        settings: Mapping[str, str],
+        kinds: Sequence[Kind] = KINDS,
+    ) -> None:
         self.say = say
         self.rng = random.Random(seed)
         start_stack(state_dir, environ=settings)
@@ -41,7 +48,7 @@ class Ground:
         self.processes = Processes(self.layout)
         self.auditor = Auditor(self.settings)
         user = LandingUser(self.auditor.s3, self.settings["MINIO_LANDING_BUCKET"])
-        self.stream = Stream(user, state_dir, self.rng)
+        self.stream = Stream(user, state_dir, self.rng, kinds)
         self._mongo = MongoClient[dict[str, Any]](
             self.settings["MONGO_URI"], tz_aware=True, serverSelectionTimeoutMS=2000
         )
@@ -58,7 +65,7 @@ class Ground:
 
     def learn(self, patience_s: float) -> None:
         """Drop each kind once, in peace, and keep the digest of what each is published as."""
-        names = {kind.name: self.stream.drop(kind) for kind in KINDS}
+        names = {kind.name: self.stream.drop(kind) for kind in self.stream.kinds}
         self.wait_for_quiet(patience_s)
         versions = {
             kind: self.ledger.assets.find_one({"dataset_id": f"test/{name}"})

@@ -4,13 +4,13 @@ Drops keep coming meanwhile, as far as the S3 server takes them.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from services.local.supervision import Supervisor
 from tests.chaos.ground import DOWN, Ground, Say
-from tests.chaos.stream import KINDS
+from tests.chaos.stream import KINDS, Kind
 from tests.crash.audit import Audit
 
 SERVERS = ("s3", "mongo", "postgis", "dagster-postgres")
@@ -33,8 +33,8 @@ class Outage:
 class Outages(Ground):
     """Outages of every server of one stack, with the settings a user has."""
 
-    def __init__(self, state_dir: Path, seed: int, say: Say) -> None:
-        super().__init__(state_dir, seed, say, SETTINGS)
+    def __init__(self, state_dir: Path, seed: int, say: Say, kinds: Sequence[Kind] = KINDS) -> None:
+        super().__init__(state_dir, seed, say, SETTINGS, kinds)
         self._supervisor = Supervisor(self.layout)
 
     def run(
@@ -47,7 +47,7 @@ class Outages(Ground):
 
     def _outage(self, server: str, seconds: float, patience_s: float) -> Outage:
         drops, attempts = len(self.stream.dropped), self.attempts()
-        for kind in KINDS:
+        for kind in self.stream.kinds:
             self.stream.drop(kind)
         self.wait_for_work(WAIT_FOR_WORK_S)
         time.sleep(INTO_WORK_S)

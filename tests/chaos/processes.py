@@ -24,7 +24,7 @@ SERVICES = {
 }
 TARGETS = ("run", "gdal", *SERVICES)
 KIB = 1024
-RUN_MARK = b"multiprocessing.spawn"
+FORKED, CODE_SERVER = b"multiprocessing.forkserver", b"services.dagster.code_server"
 GDAL_NAMES = {"ogr2ogr", "ogrinfo", "gdalinfo", "gdalwarp", "gdal_translate", "setpriv", "prlimit"}
 
 
@@ -44,7 +44,8 @@ class Processes:
 
     def runs(self) -> list[int]:
         """Return the processes of runs, those included that outlived their code server."""
-        return [pid for pid in self._own() if RUN_MARK in _read(pid, "cmdline")]
+        forked = [pid for pid in self._own() if FORKED in _read(pid, "cmdline")]
+        return [pid for pid in forked if CODE_SERVER not in _read(_parent(pid), "cmdline")]
 
     def memory_bytes(self) -> Counter[str]:
         """Return the proportional set size of each service with its children, and of all runs."""

@@ -1,7 +1,7 @@
 """The drops of a chaos: each kind small and large, good and bad, its content known beforehand."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,36 +15,42 @@ CSV = {"type": "tabular"}
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of drop: how its one file is named, what the manifest says, what becomes of it."""
+    """A kind of drop: how its one file is named, what the manifest says, what becomes of it.
+
+    `weight` is how often it comes, beside the others.
+    """
 
     name: str
     suffix: str
+    weight: int
     status: str = "published"
     intent: str = "ingest_vector"
     type: str = "vector"
 
 
 KINDS = (
-    Kind("points", "geojson"),
-    Kind("many points", "geojson"),
-    Kind("table", "csv", intent="ingest_tabular", type="tabular"),
-    Kind("raster", "tif", intent="ingest_raster", type="raster"),
-    Kind("bad", "geojson", status="rejected"),
+    Kind("points", "geojson", 6),
+    Kind("many points", "geojson", 1),
+    Kind("table", "csv", 3, intent="ingest_tabular", type="tabular"),
+    Kind("raster", "tif", 2, intent="ingest_raster", type="raster"),
+    Kind("bad", "geojson", 1, status="rejected"),
 )
-WEIGHTS = (6, 1, 3, 2, 1)
 
 
 class Stream:
-    """Makes drops one after another, every kind the same each time but for its dataset."""
+    """Makes drops of `kinds` one after another, each the same every time but for its dataset."""
 
-    def __init__(self, user: LandingUser, folder: Path, rng: random.Random) -> None:
+    def __init__(
+        self, user: LandingUser, folder: Path, rng: random.Random, kinds: Sequence[Kind]
+    ) -> None:
+        self.kinds = tuple(kinds)
         self._user, self._rng = user, rng
-        self._files = {kind.name: _content(kind, folder) for kind in KINDS}
+        self._files = {kind.name: _content(kind, folder) for kind in kinds}
         self.dropped: dict[str, Kind] = {}
 
     def drop(self, kind: Kind | None = None) -> str:
         """Drop a file and its manifest, of any kind unless told; return the manifest's name."""
-        kind = kind or self._rng.choices(KINDS, WEIGHTS)[0]
+        kind = kind or self._rng.choices(self.kinds, [kind.weight for kind in self.kinds])[0]
         return self.prepare(kind)()
 
     def prepare(self, kind: Kind) -> Callable[[], str]:

@@ -37,11 +37,12 @@ def wait_for_no_schema(env: dict[str, str]) -> None:
         time.sleep(0.2)
 
 
-def test_a_good_drop_is_published(
+def test_a_good_drop_is_published_and_the_webserver_shows_how(
     user: LandingUser,
     ledger_database: Ledger,
     s3_client: Minio,
     stack_env: dict[str, str],
+    webserver: Webserver,
     data: Path,
     name: str,
 ) -> None:
@@ -68,49 +69,33 @@ def test_a_good_drop_is_published(
     (edge,) = ledger_database.lineage.find({"dataset_id": f"test/{name}"})
     assert edge["input"].endswith("nz-pa-points-topo-150k.gpkg")
     wait_for_no_schema(stack_env)
-
-
-def test_the_webserver_shows_seven_phases_and_the_dataset(
-    user: LandingUser, webserver: Webserver, data: Path, name: str
-) -> None:
-    user.drop_files(name, data / "countries.fgb")
-
-    run_id = user.receipt(name)["run_id"]
-
-    steps = webserver.wait_for_steps(run_id)
+    steps = webserver.wait_for_steps(receipt["run_id"])
     assert list(steps) == ["intake", "fetch", "load", "transform", "check", "dump", "publish"]
     assert set(steps.values()) == {"SUCCESS"}
-    metadata = webserver.output_metadata(run_id)
-    assert metadata["load"]["rows"] == 179
+    metadata = webserver.output_metadata(receipt["run_id"])
+    assert metadata["load"]["rows"] == 2143
     assert metadata["dump"]["seconds"] > 0
     assert webserver.materialization(["bronze", "test", name])["version"] == 1
 
 
-def test_the_same_drop_twice_is_answered_without_a_run(
+def test_what_was_published_before_is_answered_unchanged(
     user: LandingUser, ledger_database: Ledger, data: Path, name: str
 ) -> None:
     manifest = user.drop_files(name, data / "poly.gpkg.zip")
     first = user.receipt(name)
 
     user.drop(f"{name}-again", manifest)
-    second = user.receipt(f"{name}-again")
+    user.drop(f"{name}-other", manifest | {"batch_id": f"{name}-other"})
+    again, other = user.receipt(f"{name}-again"), user.receipt(f"{name}-other")
 
-    assert (first["status"], second["status"]) == ("published", "unchanged")
-    assert second["version"] == 1
-    assert second["run_id"] == first["run_id"], "no other run"
+    assert (first["status"], again["status"], other["status"]) == (
+        "published",
+        "unchanged",
+        "unchanged",
+    )
+    assert (again["version"], other["version"]) == (1, 1)
+    assert again["run_id"] == first["run_id"], "the same drop twice is no other run"
     assert ledger_database.runs.count_documents({"drop_id": first["drop_id"]}) == 1
-
-
-def test_another_batch_of_the_same_content_is_unchanged(
-    user: LandingUser, data: Path, name: str
-) -> None:
-    manifest = user.drop_files(name, data / "poly.gpkg.zip")
-    user.receipt(name)
-
-    user.drop(f"{name}-again", manifest | {"batch_id": f"{name}-again"})
-    second = user.receipt(f"{name}-again")
-
-    assert (second["status"], second["version"]) == ("unchanged", 1)
 
 
 def test_two_manifests_on_one_tick_keep_their_own_data(

@@ -401,7 +401,8 @@ def test_a_raster_larger_than_the_memory_is_published(
     line: Line, name: str, tmp_path: Path
 ) -> None:
     options = ["TILED=YES", "COMPRESS=DEFLATE", "ZLEVEL=1"]
-    source = make_raster(tmp_path / "a.tif", size=(12_000, 12_000), bands=4, options=options)
+    size = (12_000, 12_000)
+    source = make_raster(tmp_path / "a.tif", size=size, bands=4, values=(1, 2), options=options)
     limits = replace(line.clients.gdal.limits, memory_bytes=SMALL_MEMORY_BYTES)
     small = Line(replace(line.clients, gdal=Gdal(limits)), line.user)
 
