@@ -251,6 +251,7 @@ def test_no_secret_is_shown_anywhere(
     secrets = {value for key, value in stack_env.items() if "PASSWORD" in key or "SECRET" in key}
     secrets.add(stack_env["MONGO_URI"].split("@")[0].rpartition(":")[2])
     assert "ogr2ogr" in seen
+    assert "multiprocessing.forkserver" in seen, "a run is forked from a warm process"
     assert len(secrets) >= 4
     assert [secret for secret in secrets if secret in seen] == []
 

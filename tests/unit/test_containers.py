@@ -312,7 +312,7 @@ def test_a_damaged_archive_is_read_or_refused_and_nothing_else(
     content: bytes, folder: Path, tmp_path: Path
 ) -> None:
     chance = random.Random(7)
-    for number in range(150):
+    for number in range(60):
         damaged = bytearray(content)
         for _ in range(chance.choice((1, 1, 4))):
             damaged[chance.randrange(len(damaged))] = chance.randrange(256)

@@ -137,9 +137,9 @@ def test_an_interrupt_reaches_the_child(read: Read, tmp_path: Path) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    READERS.start()
+    read("")
     before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 2)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
     try:
         with pytest.raises(KeyboardInterrupt):
             read("import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(60)")
@@ -179,6 +179,22 @@ def test_a_killed_server_is_a_killed_child_and_the_next_one_has_another(
     wait_until_gone(int((tmp_path / "pid").read_text()))
     second = int(read(SERVER, server=server).stdout)
     assert first != second
+
+
+def test_a_server_that_is_not_seen_to_have_ended_is_replaced(
+    read: Read, server: ForkServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = int(read(SERVER, server=server).stdout)
+    os.kill(first, signal.SIGKILL)
+    assert server._process
+    server._process.wait()
+    monkeypatch.setattr(server._process, "poll", lambda: None)
+    assert int(read(SERVER, server=server).stdout) != first
+
+
+def test_readers_find_no_pandas(read: Read) -> None:
+    asked = "import pyarrow as pa, sys; pa.array([1]); print('pandas' in sys.modules)"
+    assert read(asked).stdout == "False\n"
 
 
 def test_server_and_children_die_with_the_process_that_asked(tmp_path: Path) -> None:
