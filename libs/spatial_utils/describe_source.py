@@ -20,7 +20,9 @@ from libs.fidelity.tally import TableTally
 from libs.models.errors import SourceError
 from libs.models.version import Warn
 from libs.spatial_utils import (
+    field_losses,
     flatgeobuf_values,
+    geopackage_books,
     gml_values,
     gpx_losses,
     gpx_values,
@@ -42,7 +44,7 @@ UNKNOWN_SIZE_ROWS = 1_000
 ROW_NUMBER = re.compile(r"fid|og[cr]_fid|objectid(_\d+)?|_?rowid_?|oid|rowno", re.IGNORECASE)
 FLATGEOBUF = "FlatGeobuf"
 """Its files tell how many features they hold, and GDAL ends early without a word."""
-KML = "LIBKML"
+KML, GEOPACKAGE = "LIBKML", "GPKG"
 LINES_OF_POINTS = (("GPX", "routes"), ("GPX", "tracks"))
 """Layers whose lines may have one point: GPX knows such segments, Simple Features does not."""
 
@@ -155,7 +157,7 @@ def describe_layer(layer, request, size_bytes, spool):
     ]
     place = {"key": layer.GetFIDColumn(), "geometry": layer.GetGeometryColumn()}
     stored = stored_in(layer, request, described, place)
-    WARNINGS.extend(stored.warnings)
+    WARNINGS.extend([*stored.warnings, *field_losses.left_out(layer)])
     for position, column in stored.columns.items():
         described[position] |= {"type": column.type, "subtype": "None"}
     own_types = [from_ogr(field["type"], field["subtype"]) for field in described]
@@ -378,6 +380,8 @@ def main(text):
     try:
         if request["driver"] == KML:
             WARNINGS.extend(kml_fields.declare_texts(request["path"]))
+        if request["driver"] == GEOPACKAGE and request["types"] is None:
+            WARNINGS.extend(geopackage_books.register_features(request["path"]))
         source = open_source(request)
         if source is not None:
             names, wanted = layer_names(source, request), request["layers"]

@@ -28,7 +28,10 @@ _MAPINFO = re.compile(rb"\s*(?:!table\b|version\s+\d+\s*\n\s*charset\b)", re.IGN
 _DXF = re.compile(rb"(?:\s*999\s*\n[^\n]*\n)*\s*0\s*\n\s*SECTION\s*\n")
 _TOPOLOGY = re.compile(rb'"type"\s*:\s*"Topology"')
 _FEATURES = re.compile(rb'"type"\s*:\s*"(?:FeatureCollection|Feature)"')
-_ESRI = re.compile(rb'"(?:geometryType"\s*:\s*"esriGeometry|fieldAliases"|spatialReference")')
+_ESRI = re.compile(
+    rb'"(?:geometryType"\s*:\s*"esriGeometry|fieldAliases"|spatialReference"|'
+    rb'type"\s*:\s*"esriFieldType)'
+)
 _NEXT_RECORD = re.compile(rb"\}\s*\n\s*\{")
 _GML_NAMESPACE = re.compile(rb"http://www\.opengis\.net/(?:gml|wfs)")
 
