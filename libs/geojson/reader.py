@@ -45,6 +45,7 @@ from libs.geojson.ids import Ids
 from libs.geojson.texts import JsonTextError, exact
 from libs.models.version import Warn
 from libs.spatial_utils.drivers import unknown_format
+from libs.spatial_utils.looks import look_of
 from libs.tabular.problems import Tally
 from libs.tabular.reader import FoundColumn, ReadOrder, Survey
 
@@ -53,6 +54,7 @@ MAX_NAMES = 20
 PARTS_FILE = "parts.arrow"
 _ID = Key("id", is_member=True)
 _OWN_ROOT_MEMBERS = ("crs", "name", "bbox")
+_COUNTS = ("numberMatched", "totalFeatures")
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,17 @@ class GeoJsonReader:
             names = ", ".join(map(repr, root[:MAX_NAMES]))
             message = f"Members of the collection were left out, since no table holds them: {names}"
             warnings.append(self._order.warn("source.members_left_out", f"{message}."))
-        return warnings + self._column_warnings()
+        return warnings + self._missing_features() + self._column_warnings()
+
+    def _missing_features(self) -> list[Warn]:
+        """Return a warning where a service tells of more features than it gave."""
+        found = [self._document.root_members.get(name, b"") for name in _COUNTS]
+        matched = max((int(text) for text in found if text.isdigit()), default=0)
+        if matched <= self._rows:
+            return []
+        message = f"The service gave {self._rows} of {matched} features: the others are missing in "
+        message += "this file. Ask for the rest, page by page, and drop all of them."
+        return [self._order.warn("source.incomplete", message)]
 
     def _column_warnings(self) -> list[Warn]:
         warnings = []
@@ -309,7 +321,7 @@ class GeoJsonReader:
         try:
             yield
         except NotGeoJsonError as err:
-            raise unknown_format(self._order.file, "another format") from err
+            raise unknown_format(self._order.file, look_of(self._order.path)) from err
         except BrokenFeatureError as err:
             raise self._refusal(err.code, err, err.row) from err
         except JsonTextError as err:

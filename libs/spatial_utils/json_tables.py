@@ -24,6 +24,7 @@ from libs.spatial_utils.crs_text import CrsText, crs_of_member
 from libs.spatial_utils.drivers import unknown_format
 from libs.spatial_utils.found_table import FoundTable, crs_named
 from libs.spatial_utils.layers import GeometryField, GeometryTypeRows
+from libs.spatial_utils.looks import look_of
 from libs.spatial_utils.table_request import TableRequest
 from libs.tabular.reader import ReadOrder
 
@@ -163,7 +164,7 @@ def _told(request: TableRequest) -> Iterator[None]:
     try:
         yield
     except NotGeoJsonError as err:
-        raise unknown_format(request.file, "another format") from err
+        raise unknown_format(request.file, look_of(request.path)) from err
     except JsonTextError as err:
         raise request.order.refusal(
             "unreadable",

@@ -23,6 +23,7 @@ from libs.spatial_utils.forked import ForkServer
 from libs.spatial_utils.gdal_failures import Failure, not_utf_8, require_readable
 from libs.spatial_utils.gdal_messages import read_messages
 from libs.spatial_utils.layers import Problem, SourceDescription, TableAnswer
+from libs.spatial_utils.looks import look_of
 from libs.spatial_utils.opening import NOWHERE, driver_config, own_options
 from libs.spatial_utils.rasters import RasterAnswer, RasterDescription
 from libs.spatial_utils.references import DatabaseSchema, require_self_contained
@@ -200,7 +201,7 @@ class Gdal:
             raise SourceError(**{**description.reason.model_dump(), "file": file})
         require_readable(problems, [driver], self.limits, file)
         if description.driver is None:
-            raise unknown_format(file or path.name, "another format")
+            raise unknown_format(file or path.name, look_of(path))
         warnings = tuple(warn.model_copy(update={"file": file}) for warn in description.warnings)
         facts = description.model_copy(update={"problems": problems, "warnings": warnings})
         return _with_left_out(facts, schema)
