@@ -33,6 +33,7 @@ from libs.spatial_utils import (
     sqlite_values,
 )
 from libs.spatial_utils.column_types import from_ogr
+from libs.spatial_utils.drawn_curves import drawn_curves
 from libs.spatial_utils.element_losses import OSM_WARNING
 from libs.spatial_utils.exact_values import exact_columns, mended
 from libs.spatial_utils.gdal_messages import MessageKinds
@@ -390,13 +391,14 @@ def labels_left_out(source):
 
 def left_out(source, request):
     """Return the warnings of what the driver does not read of a document."""
+    curves = drawn_curves(request["path"], request["driver"])
     if request["driver"] == "MapInfo File":
-        return labels_left_out(source)
+        return [*labels_left_out(source), *curves]
     if request["driver"] == KML:
         return kml_losses.left_out(request["path"], field_names(source))
     if request["driver"] == "GPX":
         return gpx_losses.left_out(request["path"])
-    return [OSM_WARNING] if request["driver"] == "OSM" else []
+    return [OSM_WARNING] if request["driver"] == "OSM" else curves
 
 
 def leave_only(driver):
