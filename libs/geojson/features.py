@@ -6,6 +6,7 @@ stands twice; what could have lost by that is decoded again, value by value and 
 What belongs here: one chunk of features. What does not: types of columns (`columns`).
 """
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import pyarrow as pa
 from libs.geojson.documents import BrokenFeatureError, Chunk
 from libs.geojson.geometries import GeometryError, GeometryNotes, geometries, geometry
 from libs.geojson.texts import JsonTextError, exact, members, shown, value_end
+from libs.tabular.problems import Tally
 
 OWN_MEMBERS = frozenset({"type", "geometry", "properties", "bbox"})
 MAX_SURE_DIGITS = 15
@@ -65,6 +67,17 @@ def columns_of(chunk: Chunk, *, is_exact: bool = False) -> Decoded:
     for name in known:
         columns[Key(name)] = [value.get(name) if value else None for value in properties]
     return Decoded(columns, sorted(marked))
+
+
+def take_crs(chunk: Chunk, notes: GeometryNotes) -> None:
+    """Take the CRS that features name themselves out of their members."""
+    for row, item in enumerate(chunk.features, chunk.first):
+        if "crs" in item:
+            try:
+                named = json.dumps(exact(bytes(item.pop("crs"))), sort_keys=True)
+            except JsonTextError as err:
+                raise BrokenFeatureError(row, f"{err}, in 'crs'") from err
+            notes.feature_crs.setdefault(named, Tally()).add(row)
 
 
 def geometries_of(chunk: Chunk, notes: GeometryNotes) -> pa.Array:

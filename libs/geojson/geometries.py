@@ -1,7 +1,7 @@
 """Geometries of GeoJSON as little-endian ISO WKB.
 
-Those of one type and dimension are made together: the lengths of the nested arrays tell where each
-header and each run of coordinates lies. Everything else is made one by one, and judged.
+Those of one type and dimension are made together (`libs.tabular.wkb_layout`). Everything else is
+made one by one, and judged.
 
 A position has two or three numbers. Of more, the first three are kept; where positions with and
 without a height stand in one geometry, 0 is added, as everybody does: both are counted.
@@ -18,28 +18,17 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from libs.tabular.problems import Tally
+from libs.tabular.wkb_layout import CODES, DEPTHS, PARTS, Integers, laid_out, spread
 
-_CODES = {
-    "Point": 1, "LineString": 2, "Polygon": 3, "MultiPoint": 4, "MultiLineString": 5,
-    "MultiPolygon": 6, "GeometryCollection": 7,
-}  # fmt: skip
-_DEPTHS = {
-    "Point": 0, "LineString": 1, "MultiPoint": 1, "Polygon": 2, "MultiLineString": 2,
-    "MultiPolygon": 3,
-}  # fmt: skip
-_PARTS = {"MultiPoint": "Point", "MultiLineString": "LineString", "MultiPolygon": "Polygon"}
 _Z = 1000
 _PLAIN, _HIGH = 2, 3
 _DERIVED = ("type", "coordinates", "geometries", "bbox")
 _MAX_DEPTH = 32
 _SHOWN_CHARS = 60
 _NUMBERS = frozenset({int, float})
-
-Integers = npt.NDArray[np.int64]
 
 
 class GeometryError(ValueError):
@@ -54,13 +43,15 @@ class _Unlike(Exception):  # noqa: N818 - no error: they are made one by one
 class GeometryNotes:
     """Rows whose geometries changed, and members of geometries that were left out.
 
-    `crs` are the CRSs that geometries name themselves, as JSON: PostGIS writes such.
+    `crs` are the CRSs that geometries name themselves, as JSON: PostGIS writes such; `feature_crs`
+    those that features name.
     """
 
     cut: Tally = field(default_factory=Tally)
     raised: Tally = field(default_factory=Tally)
     left_out: dict[str, Tally] = field(default_factory=dict)
     crs: dict[str, Tally] = field(default_factory=dict)
+    feature_crs: dict[str, Tally] = field(default_factory=dict)
 
 
 def like_geometries(values: Sequence[Any]) -> pa.Array:
@@ -72,17 +63,13 @@ def like_geometries(values: Sequence[Any]) -> pa.Array:
     if len(kinds) != 1 or any(type(value) is not dict or len(value) != _PLAIN for value in present):
         raise _Unlike
     kind = kinds.pop()
-    if kind not in _DEPTHS:
+    if kind not in DEPTHS:
         raise _Unlike
     try:
         made = _made(kind, [value["coordinates"] for value in present])
     except KeyError as err:
         raise _Unlike from err
-    if len(present) == len(values):
-        return made
-    places = np.cumsum([value is not None for value in values]) - 1
-    is_null = np.array([value is None for value in values])
-    return made.take(pa.array(places, pa.int64(), mask=is_null))
+    return spread(made, np.array([value is not None for value in values]))
 
 
 def geometries(values: Sequence[Any]) -> pa.Array | None:
@@ -108,7 +95,7 @@ def _made(kind: str, coordinates: list[Any]) -> pa.Array:
     """Return WKB of geometries of one type that has coordinates."""
     levels: list[Integers] = []
     items: list[Any] = coordinates
-    for _ in range(_DEPTHS[kind]):
+    for _ in range(DEPTHS[kind]):
         _require_lists(items)
         levels.append(np.fromiter(map(len, items), np.int64, len(items)))
         items = list(chain.from_iterable(items))
@@ -124,79 +111,13 @@ def _made(kind: str, coordinates: list[Any]) -> pa.Array:
         doubles = np.fromiter(numbers, "<f8", len(numbers))
     except OverflowError as err:
         raise _Unlike from err
-    code = _CODES[kind] + (_Z if width == _HIGH else 0)
-    return _Writer(kind, code, levels, doubles.view(np.uint8).reshape(len(items), -1)).array()
+    positions = doubles.view(np.uint8).reshape(len(items), -1)
+    return laid_out(kind, _Z if width == _HIGH else 0, levels, positions)
 
 
 def _require_lists(items: Sequence[Any]) -> None:
     if set(map(type, items)) != {list}:
         raise _Unlike
-
-
-class _Writer:
-    """Lays out WKB: sizes from the positions up, then places from the geometries down."""
-
-    def __init__(
-        self, kind: str, code: int, levels: Sequence[Integers], positions: npt.NDArray[np.uint8]
-    ) -> None:
-        self._positions = positions
-        self._levels = list(levels)
-        self._heads = _heads(kind, code, len(levels))
-
-    def array(self) -> pa.Array:
-        """Return the geometries."""
-        sizes = self._sizes()
-        ends = np.cumsum(sizes[0])
-        total = int(ends[-1])
-        self._out = np.empty(total, np.uint8)
-        places = ends - sizes[0]
-        for level, counts in enumerate(self._levels):
-            self._write(places, self._heads[level], counts)
-            begins = places + len(self._heads[level]) + 4
-            below = sizes[level + 1]
-            before = np.cumsum(below) - below
-            owners = np.repeat(np.arange(len(counts)), counts)
-            first = np.cumsum(counts) - counts
-            offsets = np.append(before, before[-1] + below[-1])[first]
-            places = begins[owners] + before - offsets[owners]
-        self._write(places, self._heads[-1], None)
-        at = places + len(self._heads[-1])
-        width = self._positions.shape[1]
-        self._out[at[:, None] + np.arange(width)] = self._positions
-        offsets = np.concatenate([[0], ends]).astype(np.int32)
-        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(self._out)]
-        return pa.Array.from_buffers(pa.binary(), len(ends), buffers)
-
-    def _sizes(self) -> list[Integers]:
-        """Return the bytes of each item, a level after the other."""
-        one = len(self._heads[-1]) + self._positions.shape[1]
-        sizes = [np.full(len(self._positions), one, np.int64)]
-        for level in range(len(self._levels) - 1, -1, -1):
-            counts, below = self._levels[level], sizes[0]
-            sums = np.concatenate([[0], np.cumsum(below)])
-            ends = np.cumsum(counts)
-            inside = sums[ends] - sums[ends - counts]
-            sizes.insert(0, inside + len(self._heads[level]) + 4)
-        return sizes
-
-    def _write(self, places: Integers, head: bytes, counts: Integers | None) -> None:
-        if head:
-            header = np.frombuffer(head, np.uint8)
-            self._out[places[:, None] + np.arange(len(head))] = header
-        if counts is not None:
-            at = places + len(head)
-            four = counts.astype("<u4").view(np.uint8).reshape(-1, 4)
-            self._out[at[:, None] + np.arange(4)] = four
-
-
-def _heads(kind: str, code: int, depth: int) -> list[bytes]:
-    """Return the header of the items of each level, and of a position; rings have none."""
-    own = struct.pack("<BI", 1, code)
-    heads = [own] + [b""] * depth
-    part = _PARTS.get(kind)
-    if part:
-        heads[1] = struct.pack("<BI", 1, _CODES[part] + code // _Z * _Z)
-    return heads
 
 
 def geometry(value: Any, row: int, notes: GeometryNotes) -> bytes | None:
@@ -218,7 +139,7 @@ def _look(value: Any, widths: set[int], row: int, notes: GeometryNotes, depth: i
     if not isinstance(value, dict):
         raise GeometryError(f"{_shown(value)} instead of a geometry")
     kind = value.get("type")
-    if not isinstance(kind, str) or kind not in _CODES:
+    if not isinstance(kind, str) or kind not in CODES:
         raise GeometryError(f"the geometry type {_shown(kind)}, which GeoJSON has not")
     for name, member in value.items():
         if name == "crs" and depth == 0:
@@ -228,7 +149,7 @@ def _look(value: Any, widths: set[int], row: int, notes: GeometryNotes, depth: i
     if kind != "GeometryCollection":
         if "coordinates" not in value:
             raise GeometryError(f"a {kind} without coordinates")
-        _look_at_positions(kind, value["coordinates"], _DEPTHS[kind], widths)
+        _look_at_positions(kind, value["coordinates"], DEPTHS[kind], widths)
         return
     if depth == _MAX_DEPTH or not isinstance(value.get("geometries"), list):
         raise GeometryError(f"a {kind} without geometries, or nested deeper than {_MAX_DEPTH}")
@@ -261,7 +182,7 @@ def _is_number(value: Any) -> bool:
 
 def _wkb(value: Any, width: int) -> bytes:
     kind = value["type"]
-    head = struct.pack("<BI", 1, _CODES[kind] + (_Z if width == _HIGH else 0))
+    head = struct.pack("<BI", 1, CODES[kind] + (_Z if width == _HIGH else 0))
     if kind == "GeometryCollection":
         parts = [_wkb(part, width) for part in value["geometries"]]
         return head + struct.pack("<I", len(parts)) + b"".join(parts)
@@ -276,7 +197,7 @@ def _coordinates(kind: str, value: list[Any], width: int) -> bytes:
         return count + b"".join(_position(item, width) for item in value)
     if kind == "Polygon":
         return count + b"".join(_coordinates("LineString", ring, width) for ring in value)
-    part = _PARTS[kind]
+    part = PARTS[kind]
     return count + b"".join(_wkb({"type": part, "coordinates": item}, width) for item in value)
 
 

@@ -10,7 +10,7 @@ What belongs here: one file. What does not: its CRS as a definition (`libs.spati
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import repeat
@@ -33,11 +33,19 @@ from libs.geojson.columns import (
     resolved,
 )
 from libs.geojson.documents import BrokenFeatureError, Chunk, Document, NotGeoJsonError
-from libs.geojson.features import Key, columns_of, geometries_of, require_distinct_members
+from libs.geojson.features import (
+    Key,
+    columns_of,
+    geometries_of,
+    require_distinct_members,
+    take_crs,
+)
 from libs.geojson.geometries import GeometryNotes
+from libs.geojson.ids import Ids
 from libs.geojson.texts import JsonTextError, exact
 from libs.models.version import Warn
 from libs.spatial_utils.drivers import unknown_format
+from libs.spatial_utils.looks import look_of
 from libs.tabular.problems import Tally
 from libs.tabular.reader import FoundColumn, ReadOrder, Survey
 
@@ -46,31 +54,7 @@ MAX_NAMES = 20
 PARTS_FILE = "parts.arrow"
 _ID = Key("id", is_member=True)
 _OWN_ROOT_MEMBERS = ("crs", "name", "bbox")
-
-
-@dataclass
-class _Ids:
-    """What the members `id` are so far.
-
-    They count the features from each of `counted_from`, or equal the property `id`.
-    """
-
-    counted_from: set[int] = field(default_factory=lambda: {0, 1})
-    is_property: bool = True
-
-    def look(self, ids: list[Any], properties: list[Any] | None, first: int) -> None:
-        """Compare the ids of a chunk."""
-        for base in tuple(self.counted_from):
-            counted = list(range(first - 1 + base, first - 1 + base + len(ids)))
-            if ids != counted or bool in set(map(type, ids)):
-                self.counted_from.discard(base)
-        is_same = ids == properties and [*map(type, ids)] == [*map(type, properties or [])]
-        self.is_property = self.is_property and is_same
-
-    @property
-    def is_told_otherwise(self) -> bool:
-        """Whether nothing is lost without them."""
-        return bool(self.counted_from) or self.is_property
+_COUNTS = ("numberMatched", "totalFeatures")
 
 
 @dataclass(frozen=True)
@@ -97,15 +81,31 @@ class _Part:
     places: dict[Key, _Place | None]
 
 
+@dataclass(frozen=True)
+class Form:
+    """What features have of their own in a format that is made GeoJSON: a name, other geometries.
+
+    `kinds` are those of properties that the format declares, whatever their values.
+    """
+
+    feature: str = "a GeoJSON feature"
+    shapes: Callable[[Chunk, GeometryNotes], pa.Array] = geometries_of
+    kinds: Mapping[str, str] = field(default_factory=dict)
+
+
+GEOJSON = Form()
+
+
 class GeoJsonReader:
     """The features of a file, geometries last."""
 
-    def __init__(self, order: ReadOrder, folder: Path) -> None:
+    def __init__(self, order: ReadOrder, folder: Path, form: Form = GEOJSON) -> None:
         self._order = order
+        self._form = form
         self._path = folder / PARTS_FILE
         self._parts: list[_Part] = []
-        self._kinds: dict[Key, set[str]] = {}
-        self._ids = _Ids()
+        self._kinds = {Key(name): {kind} for name, kind in form.kinds.items()}
+        self._ids = Ids()
         self._marked = Tally()
         self._notes = GeometryNotes()
         self._document = Document(order.path)
@@ -120,9 +120,9 @@ class GeoJsonReader:
 
     @property
     def crs_member(self) -> bytes | None:
-        """The text of the `crs` member of the collection or of all geometries; None without."""
-        of_geometries = next(iter(self._notes.crs), None)
-        by_default = None if of_geometries is None else of_geometries.encode()
+        """The text of the `crs` of the collection, or of all features or geometries; else None."""
+        inside = next(iter(self._notes.feature_crs | self._notes.crs), None)
+        by_default = None if inside is None else inside.encode()
         return self._document.root_members.get("crs", by_default)
 
     @property
@@ -184,7 +184,17 @@ class GeoJsonReader:
             names = ", ".join(map(repr, root[:MAX_NAMES]))
             message = f"Members of the collection were left out, since no table holds them: {names}"
             warnings.append(self._order.warn("source.members_left_out", f"{message}."))
-        return warnings + self._column_warnings()
+        return warnings + self._missing_features() + self._column_warnings()
+
+    def _missing_features(self) -> list[Warn]:
+        """Return a warning where a service tells of more features than it gave."""
+        found = [self._document.root_members.get(name, b"") for name in _COUNTS]
+        matched = max((int(text) for text in found if text.isdigit()), default=0)
+        if matched <= self._rows:
+            return []
+        message = f"The service gave {self._rows} of {matched} features: the others are missing in "
+        message += "this file. Ask for the rest, page by page, and drop all of them."
+        return [self._order.warn("source.incomplete", message)]
 
     def _column_warnings(self) -> list[Warn]:
         warnings = []
@@ -204,6 +214,7 @@ class GeoJsonReader:
     def _keep(self, chunk: Chunk, file: pa.NativeFile) -> None:
         """Take a chunk's kinds, and write down its values."""
         require_distinct_members(chunk)
+        take_crs(chunk, self._notes)
         found = columns_of(chunk)
         for row in found.marked:
             self._marked.add(row)
@@ -227,7 +238,7 @@ class GeoJsonReader:
                 remedy="Split the columns over several tables with a key, and drop those.",
                 row=chunk.first,
             )
-        shapes = geometries_of(chunk, self._notes)
+        shapes = self._form.shapes(chunk, self._notes)
         self._parts.append(_Part(file.tell(), chunk.first, len(chunk.features), places))
         self._rows += len(chunk.features)
         self._shapes += len(shapes) - shapes.null_count
@@ -237,18 +248,23 @@ class GeoJsonReader:
             stream.write_batch(record)
 
     def _require_one_crs(self) -> None:
-        """Refuse geometries that name a CRS which is not that of all others."""
-        named = self._notes.crs
+        """Refuse geometries and features that name a CRS which is not that of all others."""
+        of_features, of_shapes = self._notes.feature_crs, self._notes.crs
+        named = of_features | of_shapes
         if not named:
             return
         own = self._document.root_members.get("crs")
         if own is not None:
             is_one = set(named) == {json.dumps(exact(own), sort_keys=True)}
         else:
-            is_one = len(named) == 1 and sum(t.count for t in named.values()) == self._shapes
+            is_one = len(named) == 1 and (
+                sum(tally.count for tally in of_features.values()) == self._rows
+                or sum(tally.count for tally in of_shapes.values()) == self._shapes
+            )
         if not is_one:
-            found = f"a crs in {next(iter(named.values())).shown} that not all geometries have"
-            raise BrokenFeatureError(next(iter(named.values())).first or 1, found, "mixed_crs")
+            odd = min(named.values(), key=lambda tally: tally.count)
+            found = f"a crs in {odd.shown} that not all geometries have"
+            raise BrokenFeatureError(odd.first or 1, found, "mixed_crs")
 
     def _chosen_keys(self) -> list[Key]:
         keys = sorted(self._kinds, key=lambda key: not key.is_member)
@@ -305,7 +321,7 @@ class GeoJsonReader:
         try:
             yield
         except NotGeoJsonError as err:
-            raise unknown_format(self._order.file, "another format") from err
+            raise unknown_format(self._order.file, look_of(self._order.path)) from err
         except BrokenFeatureError as err:
             raise self._refusal(err.code, err, err.row) from err
         except JsonTextError as err:
@@ -314,7 +330,7 @@ class GeoJsonReader:
     def _refusal(self, code: str, found: Exception, row: int) -> Exception:
         return self._order.refusal(
             code,
-            f"expected a GeoJSON feature, found {found}.",
+            f"expected {self._form.feature}, found {found}.",
             remedy="Correct this feature, or export the file anew, and drop it again.",
             row=row,
         )

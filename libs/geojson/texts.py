@@ -6,6 +6,7 @@ GeoJSON file holds (`documents`).
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from libs.tabular.values import ExactFloat
@@ -84,6 +85,23 @@ def members(text: bytes) -> dict[str, bytes]:
         result[key] = text[position:end]
         if _next(text, end) == b"}":
             return result
+        position = _expect(text, end, b",")
+
+
+def items(text: bytes) -> Iterator[bytes]:
+    """Yield the items of the array that `text` is, each as its text.
+
+    Raises `JsonTextError` where it is none.
+    """
+    position = _expect(text, 0, b"[")
+    if _next(text, position) == b"]":
+        return
+    while True:
+        begin = _skip(text, position)
+        end = _end(text, begin)
+        yield text[begin:end]
+        if _next(text, end) == b"]":
+            return
         position = _expect(text, end, b",")
 
 

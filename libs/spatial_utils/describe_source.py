@@ -17,10 +17,14 @@ import pyarrow as pa
 from osgeo import gdal, ogr, osr
 
 from libs.fidelity.tally import TableTally
+from libs.fidelity.wkb import WkbError
 from libs.models.errors import SourceError
 from libs.models.version import Warn
 from libs.spatial_utils import (
+    field_losses,
     flatgeobuf_values,
+    geopackage_books,
+    gml_features,
     gml_values,
     gpx_losses,
     gpx_values,
@@ -29,11 +33,13 @@ from libs.spatial_utils import (
     sqlite_values,
 )
 from libs.spatial_utils.column_types import from_ogr
+from libs.spatial_utils.drawn_curves import drawn_curves
 from libs.spatial_utils.element_losses import OSM_WARNING
 from libs.spatial_utils.exact_values import exact_columns, mended
 from libs.spatial_utils.gdal_messages import MessageKinds
 from libs.spatial_utils.references import SQLITE_DRIVERS
 from libs.spatial_utils.stored_values import StoredLayer
+from libs.tabular.wkb_forms import with_plain_wkb
 
 BATCH_BYTES = 16 * 1024 * 1024
 MAX_BATCH_ROWS = 65_536
@@ -42,7 +48,7 @@ UNKNOWN_SIZE_ROWS = 1_000
 ROW_NUMBER = re.compile(r"fid|og[cr]_fid|objectid(_\d+)?|_?rowid_?|oid|rowno", re.IGNORECASE)
 FLATGEOBUF = "FlatGeobuf"
 """Its files tell how many features they hold, and GDAL ends early without a word."""
-KML = "LIBKML"
+KML, GEOPACKAGE = "LIBKML", "GPKG"
 LINES_OF_POINTS = (("GPX", "routes"), ("GPX", "tracks"))
 """Layers whose lines may have one point: GPX knows such segments, Simple Features does not."""
 
@@ -155,7 +161,7 @@ def describe_layer(layer, request, size_bytes, spool):
     ]
     place = {"key": layer.GetFIDColumn(), "geometry": layer.GetGeometryColumn()}
     stored = stored_in(layer, request, described, place)
-    WARNINGS.extend(stored.warnings)
+    WARNINGS.extend([*stored.warnings, *field_losses.left_out(layer)])
     for position, column in stored.columns.items():
         described[position] |= {"type": column.type, "subtype": "None"}
     own_types = [from_ogr(field["type"], field["subtype"]) for field in described]
@@ -222,7 +228,8 @@ def key_column(layer):
 def read(layer, driver, exact, tally, size_bytes, spool):
     """Let all features of a layer pass the tally, and write them to `spool` where it is given.
 
-    `exact` are the columns that are not taken from the stream. Without FIDs GDAL 3.6 gives the
+    `exact` are the columns that are not taken from the stream. GDAL hands the geometries of a
+    GeoPackage on as they are stored, big-endian ones included. Without FIDs GDAL 3.6 gives the
     geometries of a GeoPackage that has no attributes as empty bytes: there they are read and
     dropped.
     """
@@ -247,9 +254,25 @@ def read(layer, driver, exact, tally, size_bytes, spool):
             if (driver, layer.GetName()) in LINES_OF_POINTS:
                 arrays[-1], short = with_lines_of_two(arrays[-1])
                 tell_short_lines(layer.GetName(), [tally.rows + row + 1 for row in short])
+            if driver == GEOPACKAGE and definition.GetGeomFieldCount():
+                arrays[-1], _ = with_plain_wkb(arrays[-1])
             record = pa.RecordBatch.from_arrays(arrays, [str(n) for n in range(len(arrays))])
-            tally.add(record)
+            count_in(tally, record, layer.GetName())
             target.write(record)
+
+
+def count_in(tally, record, layer):
+    """Let a batch pass the tally; raises `SourceError` where a geometry is none."""
+    try:
+        tally.add(record)
+    except WkbError as err:
+        raise SourceError(
+            "source.broken_geometry",
+            f"expected geometries as WKB, found {err}.",
+            remedy="Correct or remove this geometry, and drop the file again.",
+            layer=layer,
+            row=tally.rows + err.position + 1,
+        ) from err
 
 
 def with_lines_of_two(geometries):
@@ -351,13 +374,31 @@ def field_names(source):
     return {d.GetFieldDefn(n).GetName() for d in definitions for n in range(d.GetFieldCount())}
 
 
+def labels_left_out(source):
+    """Return a warning of texts that stand in the styles of features, as MapInfo has them."""
+    count = 0
+    for number in range(source.GetLayerCount()):
+        name = source.GetLayer(number).GetName().replace('"', '""')
+        query = f"SELECT COUNT(*) FROM \"{name}\" WHERE OGR_STYLE LIKE 'LABEL%'"  # noqa: S608
+        found = source.ExecuteSQL(query)
+        count += found.GetNextFeature().GetField(0) if found else 0
+        source.ReleaseResultSet(found)
+    if not count:
+        return []
+    message = f"The texts of {count} text objects were left out; their places were kept."
+    return [Warn(code="source.elements_left_out", message=message)]
+
+
 def left_out(source, request):
     """Return the warnings of what the driver does not read of a document."""
+    curves = drawn_curves(request["path"], request["driver"])
+    if request["driver"] == "MapInfo File":
+        return [*labels_left_out(source), *curves]
     if request["driver"] == KML:
         return kml_losses.left_out(request["path"], field_names(source))
     if request["driver"] == "GPX":
         return gpx_losses.left_out(request["path"])
-    return [OSM_WARNING] if request["driver"] == "OSM" else []
+    return [OSM_WARNING] if request["driver"] == "OSM" else curves
 
 
 def leave_only(driver):
@@ -378,6 +419,10 @@ def main(text):
     try:
         if request["driver"] == KML:
             WARNINGS.extend(kml_fields.declare_texts(request["path"]))
+        if request["driver"] == "GML":
+            WARNINGS.extend(gml_features.look_at_features(request["path"]))
+        if request["driver"] == GEOPACKAGE and request["types"] is None:
+            WARNINGS.extend(geopackage_books.register_features(request["path"]))
         source = open_source(request)
         if source is not None:
             names, wanted = layer_names(source, request), request["layers"]

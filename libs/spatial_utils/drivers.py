@@ -35,10 +35,10 @@ stands for a server, a query or a list of other files (PostgreSQL, WFS, VRT).
 """
 DECODED_DRIVERS = ("Parquet", "CSV")
 """Formats whose reader finds the encoding itself."""
-TABLE_DRIVERS = (*DECODED_DRIVERS, "GeoJSON", "GeoJSONSeq")
+TABLE_DRIVERS = (*DECODED_DRIVERS, "GeoJSON", "GeoJSONSeq", "TopoJSON", "ESRIJSON")
 """Formats that are read without GDAL: Debian's has no driver for Parquet, its CSV driver drops
-surplus fields and coordinates that it cannot read, its GeoJSON driver geometries, digits, offsets
-of times and ids, without a word."""
+surplus fields and coordinates that it cannot read, its drivers of JSON geometries, digits, offsets
+of times, ids and members, without a word."""
 RASTER_DRIVERS: dict[str, tuple[str, ...]] = {
     "GTiff": (".tif", ".tiff"),
     "SRTMHGT": (".hgt",),

@@ -23,6 +23,7 @@ from libs.spatial_utils.forked import ForkServer
 from libs.spatial_utils.gdal_failures import Failure, not_utf_8, require_readable
 from libs.spatial_utils.gdal_messages import read_messages
 from libs.spatial_utils.layers import Problem, SourceDescription, TableAnswer
+from libs.spatial_utils.looks import look_of
 from libs.spatial_utils.opening import NOWHERE, driver_config, own_options
 from libs.spatial_utils.rasters import RasterAnswer, RasterDescription
 from libs.spatial_utils.references import DatabaseSchema, require_self_contained
@@ -33,6 +34,7 @@ DESCRIBE_TABLE = "libs.spatial_utils.describe_table"
 LIST_SQLITE = "libs.spatial_utils.list_sqlite"
 DESCRIBE_RASTER_PROGRAM = Path(__file__).with_name("describe_raster.py")
 GDAL_PYTHON = "/usr/bin/python3"
+SHAPEFILE_MAGIC = (9994).to_bytes(4, "big")
 
 _FORMAT_LINE = re.compile(r"^\s+(.+?) -[a-z, ]+- \(", re.M)
 _NOT_CONVERTED = re.compile(r"One or several characters couldn't be converted correctly[^.\"]*")
@@ -200,7 +202,7 @@ class Gdal:
             raise SourceError(**{**description.reason.model_dump(), "file": file})
         require_readable(problems, [driver], self.limits, file)
         if description.driver is None:
-            raise unknown_format(file or path.name, "another format")
+            raise unknown_format(file or path.name, look_of(path))
         warnings = tuple(warn.model_copy(update={"file": file}) for warn in description.warnings)
         facts = description.model_copy(update={"problems": problems, "warnings": warnings})
         return _with_left_out(facts, schema)
@@ -227,8 +229,12 @@ class Gdal:
     def restore_index(self, path: Path, *, file: str | None = None) -> None:
         """Make the .shx of the shapefile at `path` from its .shp.
 
-        Raises what `run` raises, where the .shp cannot be followed from record to record.
+        Raises what `run` raises, where the .shp cannot be followed from record to record, and
+        `SourceError` where it is no shapefile at all.
         """
+        with path.open("rb") as content:
+            if content.read(len(SHAPEFILE_MAGIC)) != SHAPEFILE_MAGIC:
+                raise unknown_format(file or path.name, look_of(path))
         env = {**self.only_drivers(["ESRI Shapefile"]), "SHAPE_RESTORE_SHX": "YES"}
         self.run("ogrinfo", ["-ro", "-so", str(path)], cwd=path.parent, env=env, file=file)
 

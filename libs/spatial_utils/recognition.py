@@ -9,14 +9,15 @@ import re
 from pathlib import Path
 
 from libs.spatial_utils.drivers import driver_of
+from libs.spatial_utils.json_head import root_members
 from libs.spatial_utils.xml_prolog import root_element
 
 HEAD_BYTES = 64 * 1024
 UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 SQLITE_MAGIC = b"SQLite format 3\0"
 XML_ROOTS = {"kml": "LIBKML", "gpx": "GPX", "osm": "OSM"}
-SPEAKING_FOR_THEMSELVES = ("GPKG", "SQLite")
-"""Drivers that share a container: where the name says one of them, it is believed."""
+UNMARKED = ("GPKG", "SQLite")
+"""A GeoPackage by its name, whose database does not say that it is one: the name is believed."""
 
 FLATGEOBUF_MAGIC = b"fgb\x03"
 PARQUET_MAGIC = b"PAR1"
@@ -28,7 +29,10 @@ _MAPINFO = re.compile(rb"\s*(?:!table\b|version\s+\d+\s*\n\s*charset\b)", re.IGN
 _DXF = re.compile(rb"(?:\s*999\s*\n[^\n]*\n)*\s*0\s*\n\s*SECTION\s*\n")
 _TOPOLOGY = re.compile(rb'"type"\s*:\s*"Topology"')
 _FEATURES = re.compile(rb'"type"\s*:\s*"(?:FeatureCollection|Feature)"')
-_ESRI = re.compile(rb'"(?:geometryType"\s*:\s*"esriGeometry|fieldAliases"|spatialReference")')
+_ESRI = re.compile(
+    rb'"(?:geometryType"\s*:\s*"esriGeometry|fieldAliases"|spatialReference"|'
+    rb'type"\s*:\s*"esriFieldType)'
+)
 _NEXT_RECORD = re.compile(rb"\}\s*\n\s*\{")
 _GML_NAMESPACE = re.compile(rb"http://www\.opengis\.net/(?:gml|wfs)")
 
@@ -44,8 +48,8 @@ def recognise(name: str, path: Path | None, declared: str | None) -> str | None:
     if declared is not None or path is None:
         return by_name
     by_content = _driver_by_content(path)
-    is_shared = by_name in SPEAKING_FOR_THEMSELVES and by_content in SPEAKING_FOR_THEMSELVES
-    return by_name if by_content is None or is_shared else by_content
+    is_unmarked = (by_name, by_content) == UNMARKED
+    return by_name if by_content is None or is_unmarked else by_content
 
 
 def _driver_by_content(path: Path) -> str | None:
@@ -78,13 +82,22 @@ def _text_driver(path: Path, head: bytes) -> str | None:
 
 
 def _json_driver(text: bytes) -> str | None:
-    """Return the driver of a JSON document whose beginning is `text`."""
-    topology, features = _TOPOLOGY.search(text), _FEATURES.search(text)
-    if topology and (not features or topology.start() < features.start()):
+    """Return the driver of a JSON document whose beginning is `text`.
+
+    Where the type of the whole stands behind its content, the content tells.
+    """
+    kind = root_members(text).get("type")
+    if kind == "Topology" or (kind is None and _is_topology(text)):
         return "TopoJSON"
-    if features:
+    if _FEATURES.search(text):
         return "GeoJSONSeq" if _NEXT_RECORD.search(text) else "GeoJSON"
     return "ESRIJSON" if _ESRI.search(text) else None
+
+
+def _is_topology(text: bytes) -> bool:
+    """Return whether a topology's type stands before that of any feature."""
+    topology, features = _TOPOLOGY.search(text), _FEATURES.search(text)
+    return bool(topology and (not features or topology.start() < features.start()))
 
 
 def _xml_driver(path: Path, head: bytes) -> str | None:

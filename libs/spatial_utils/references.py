@@ -62,10 +62,13 @@ class DatabaseSchema(BaseModel):
         """Return the tables of the user's that are none of `layers`."""
         read = {re.sub(r"\(.*\)$", "", layer).lower() for layer in layers}
         return [
-            name
-            for name in self.tables
-            if name.lower() not in read and not _BOOKKEEPING.match(name)
+            name for name in self.tables if name.lower() not in read and not is_bookkeeping(name)
         ]
+
+
+def is_bookkeeping(name: str) -> bool:
+    """Return whether a table is one by which a database keeps its own books."""
+    return _BOOKKEEPING.match(name) is not None
 
 
 def require_self_contained(

@@ -12,7 +12,9 @@ from libs.tabular.reader import MIB, ReadOrder
 
 
 class TableRequest(BaseModel):
-    """A file that is read without GDAL; all but the first five fields are of CSV.
+    """A file that is read without GDAL; all but the first six fields are of CSV.
+
+    Of `layers`, where any are named, only those are read of a format that may have several.
 
     `x_column` and `y_column` make points, which `is_degrees` keeps within the world.
     """
@@ -24,6 +26,7 @@ class TableRequest(BaseModel):
     file: str
     layer: str
     spool: Path
+    layers: tuple[str, ...] = ()
     encoding: str | None = None
     delimiter: str | None = None
     declared: dict[str, str] = {}

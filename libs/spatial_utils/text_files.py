@@ -36,8 +36,6 @@ _BOMS = (
 _WINDOWS_INSTEAD = {"iso8859-1": "cp1252", "iso8859-9": "cp1254"}
 _CONTROLS = bytes(range(0x80, 0xA0))
 _XML_ENCODING = re.compile(rb"""(^\s*<\?xml[^>]*?encoding\s*=\s*)(["'])([^"']*)\2""")
-_NUL_ESCAPE = b"\\u0000"
-_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _MIF_CHARSET = re.compile(rb"""(^\s*charset\s+)"([^"]*)\"""", re.I | re.M)
 _DXF_VERSION = re.compile(rb"\$ACADVER\s+1\s+AC(\d+)")
 _DXF_CODE_PAGE = re.compile(rb"\$DWGCODEPAGE\s+3\s+(\S+)")
@@ -151,16 +149,6 @@ def recode(text: TextFile, decision: TextDecision) -> None:
                 recoded.write(as_utf_8(content))
                 as_utf_8 = bytes
         target.replace(path)
-
-
-def count_escaped_nuls(text: TextFile) -> int:
-    r"""Return how many `\u0000` a JSON text holds; GDAL ends a value there."""
-    found, end = 0, b""
-    for chunk in chain.from_iterable(map(_chunks, text.paths)):
-        content = end + chunk
-        found += len(_ESCAPED_NUL.findall(content)) if _NUL_ESCAPE in content else 0
-        end = content[1 - len(_NUL_ESCAPE) :]
-    return found
 
 
 def _as_declared(text: TextFile, named: str, in_utf_8: TextDecision) -> TextDecision:

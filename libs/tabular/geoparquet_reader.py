@@ -1,7 +1,8 @@
 """GeoParquet: a Parquet file whose metadata tell which column holds geometries, and in which CRS.
 
 Source of the format: https://geoparquet.org/releases/v1.1.0/. Without its metadata, a column that
-has Parquet's own type GEOMETRY, or is marked as geoarrow.wkb, is one of geometries as well.
+has Parquet's own type GEOMETRY, or is marked as geoarrow.wkb or as one of GeoArrow's native types,
+is one of geometries as well.
 
 What belongs here: the geometry column beside the others. What does not: the others
 (`parquet_reader`), what is published of it.
@@ -16,16 +17,14 @@ import pyarrow as pa
 
 from libs.compute.tables import GEOMETRY_COLUMN
 from libs.models.version import Warn
-from libs.tabular.parquet_reader import ParquetReader
+from libs.tabular.native_geometries import ENCODINGS, NotNativeError, native_wkb
+from libs.tabular.parquet_reader import ParquetReader, extension_encoding
 from libs.tabular.reader import ReadOrder
 from libs.tabular.wkb_forms import with_plain_wkb
 
 DEFAULT_CRS = "OGC:CRS84"
 WKB = "WKB"
-ARROW_NAME = b"ARROW:extension:name"
 ARROW_METADATA = b"ARROW:extension:metadata"
-ARROW_WKB = (b"geoarrow.wkb", b"ogc.wkb")
-NATIVE = ("GEOMETRY", "GEOGRAPHY")
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,7 @@ class GeometryColumn:
 
     name: str
     crs: str | None
+    encoding: str
 
 
 class GeoParquetReader:
@@ -60,13 +60,26 @@ class GeoParquetReader:
                 yield batch
                 continue
             values = whole.column(self.geometries[0].name)
-            storage = values.storage if isinstance(values, pa.ExtensionArray) else values
-            shapes, srids = with_plain_wkb(storage.cast(pa.binary()))
-            self._srids |= srids
+            shapes = self._shapes(values)
             # A batch without columns would not know its number of rows.
             yield pa.RecordBatch.from_arrays(
                 [*batch.columns, shapes], [*batch.schema.names, GEOMETRY_COLUMN]
             )
+
+    def _shapes(self, values: pa.Array) -> pa.Array:
+        """Return geometries as WKB."""
+        storage = values.storage if isinstance(values, pa.ExtensionArray) else values
+        column = self.geometries[0]
+        if column.encoding == WKB:
+            if not is_binary(storage.type):
+                raise self._wrong_encoding(column.name, f"{storage.type} for {WKB!r}")
+            shapes, srids = with_plain_wkb(storage.cast(pa.binary()))
+            self._srids |= srids
+            return shapes
+        try:
+            return native_wkb(storage, column.encoding)
+        except NotNativeError as err:
+            raise self._wrong_encoding(column.name, f"{err} for {column.encoding!r}") from err
 
     def warnings(self) -> list[Warn]:
         """Return what is to be said once all rows were read."""
@@ -92,14 +105,13 @@ class GeoParquetReader:
         if columns or b"geo" in plain.metadata:
             return columns
         marked = {
-            field.name: {"encoding": WKB, **_crs_of_extension(field.metadata or {})}
+            field.name: {"encoding": encoding, **_crs_of_extension(field.metadata or {})}
             for field in plain.schema
-            if (field.metadata or {}).get(ARROW_NAME) in ARROW_WKB
+            if (encoding := extension_encoding(field))
         }
         native = {
             name: {"encoding": WKB, **_crs_of_type(said, plain.metadata)}
-            for name, said in plain.logical_types.items()
-            if said.get("Type", "").upper() in NATIVE
+            for name, said in plain.native_geometries.items()
         }
         return native | marked
 
@@ -122,16 +134,20 @@ class GeoParquetReader:
 
     def _column(self, name: str, item: dict[str, Any]) -> GeometryColumn:
         encoding = item.get("encoding")
-        if encoding != WKB:
-            raise self._order.refusal(
-                "geoparquet_encoding",
-                f"expected geometries encoded as {WKB}, found {encoding!r} in column {name!r}.",
-                remedy="Write the file again with geometries as WKB.",
-            )
+        if encoding != WKB and encoding not in ENCODINGS:
+            raise self._wrong_encoding(name, repr(encoding))
         crs = item.get("crs", DEFAULT_CRS)
         if crs is None:
-            return GeometryColumn(name, None)
-        return GeometryColumn(name, crs if isinstance(crs, str) else json.dumps(crs))
+            return GeometryColumn(name, None, encoding)
+        return GeometryColumn(name, crs if isinstance(crs, str) else json.dumps(crs), encoding)
+
+    def _wrong_encoding(self, name: str, found: str) -> Exception:
+        known = ", ".join((WKB, *ENCODINGS))
+        return self._order.refusal(
+            "geoparquet_encoding",
+            f"expected geometries encoded as one of {known}, found {found} in column {name!r}.",
+            remedy="Write the file again with geometries as WKB.",
+        )
 
     def _warnings(self, columns: dict[str, Any]) -> list[Warn]:
         said = []
@@ -156,6 +172,12 @@ class GeoParquetReader:
                     )
                 )
         return said
+
+
+def is_binary(type_: pa.DataType) -> bool:
+    """Return whether a type may hold WKB."""
+    tests = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
+    return any(test(type_) for test in tests)
 
 
 def _crs_of_extension(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:

@@ -14,9 +14,21 @@ import pyarrow.parquet as pq
 from libs.compute.tables import column_name
 from libs.models.version import Warn
 from libs.tabular.header import column_names
+from libs.tabular.native_geometries import ENCODINGS
 from libs.tabular.parquet_types import Mapping as TypeMapping
 from libs.tabular.parquet_types import NotJsonError, as_ours, is_kept, mapping_of
 from libs.tabular.reader import BATCH_ROWS, FoundColumn, ReadOrder, Survey, TableReader
+
+NATIVE = ("GEOMETRY", "GEOGRAPHY")
+ARROW_NAME = b"ARROW:extension:name"
+ARROW_WKB = ("geoarrow.wkb", "ogc.wkb")
+
+
+def extension_encoding(field: pa.Field) -> str | None:
+    """Return how Arrow says that a column holds geometries; None where it does not."""
+    name = (field.metadata or {}).get(ARROW_NAME, b"").decode("utf-8", "replace")
+    own = name.removeprefix("geoarrow.")
+    return "WKB" if name in ARROW_WKB else own if own != name and own in ENCODINGS else None
 
 
 class ParquetReader(TableReader):
@@ -50,6 +62,12 @@ class ParquetReader(TableReader):
         """What Parquet itself says of the type of each column that is not nested."""
         leaves = map(self._file.schema.column, range(len(self._file.schema.names)))
         return {leaf.path: json.loads(leaf.logical_type.to_json()) for leaf in leaves}
+
+    @property
+    def native_geometries(self) -> dict[str, dict[str, Any]]:
+        """What Parquet says of its columns of the types GEOMETRY and GEOGRAPHY."""
+        said = self.logical_types.items()
+        return {name: type_ for name, type_ in said if type_.get("Type", "").upper() in NATIVE}
 
     def survey(self) -> Survey:
         """Return what the footer says, and whether values fit where their type alone does not."""
@@ -133,15 +151,21 @@ class ParquetReader(TableReader):
         said = []
         if notes:
             said.append(self.order.warn("column.type_changed", f"{'; '.join(notes)}."))
-        if b"geo" in self.metadata and len(self._positions) == len(self._file.schema_arrow):
-            said.append(
-                self.order.warn(
-                    "source.is_geoparquet",
-                    "The file is GeoParquet; its geometry column was kept as binary. Drop it with "
-                    "intent ingest_vector for geometries.",
-                )
-            )
+        marked = self._marked_geometries()
+        if marked and len(self._positions) == len(self._file.schema_arrow):
+            message = f"The file marks {', '.join(map(repr, marked))} as geometries, which were "
+            message += "kept as plain values. Drop it with intent ingest_vector for geometries."
+            said.append(self.order.warn("source.is_geoparquet", message))
         return said
+
+    def _marked_geometries(self) -> list[str]:
+        """Return the names of what the file marks as geometries, in whichever way."""
+        of_arrow = [field.name for field in self.schema if extension_encoding(field)]
+        try:
+            of_metadata = list(json.loads(self.metadata.get(b"geo", b"{}"))["columns"])
+        except (ValueError, KeyError, TypeError):
+            of_metadata = []
+        return list(dict.fromkeys([*of_metadata, *self.native_geometries, *of_arrow]))
 
     def _as_ours(self, name: str, values: pa.Array, type_: str, row: int) -> pa.Array:
         try:

@@ -13,6 +13,7 @@ import pytest
 import shapely
 
 from libs.models.errors import SourceError
+from tests.corpus.odd_files.writing import edit_database, sample
 from tests.integration.line import Line, lake_bytes
 from tests.support import geojson, make_manifest, point
 
@@ -236,3 +237,35 @@ def test_elements_of_gml_that_are_nil_somewhere_are_no_lists(
     found = pq.read_table(io.BytesIO(lake_bytes(line, table, "geoparquet")))
     assert sorted(found["code"].to_pylist(), key=repr) == ["", "01001", None]
     assert ["a", "b"] in found["tag"].to_pylist()
+
+
+def test_geometries_of_a_geopackage_are_read_however_they_are_written(
+    line: Line, name: str, tmp_path: Path
+) -> None:
+    """No book names the table, and Java writes big-endian WKB, which GDAL hands on as it is."""
+    path = sample(tmp_path / "roads.gpkg", count=2)
+    big = b"GP\0\0" + (4326).to_bytes(4, "big") + shapely.to_wkb(shapely.Point(8, 50), byte_order=0)
+    edit_database(
+        path,
+        "DELETE FROM gpkg_contents",
+        "DELETE FROM gpkg_geometry_columns",
+        f"UPDATE roads SET geom = X'{big.hex()}' WHERE fid = 1",
+    )
+
+    version = line.run(name, make_manifest(name, [line.user.put(f"uploads/{name}/a.gpkg", path)]))
+
+    (table,) = version.tables
+    found = pq.read_table(io.BytesIO(lake_bytes(line, table, "geoparquet")))
+    shapes = [shapely.from_wkb(value).wkt for value in found["geometry"].to_pylist()]
+    assert "POINT (8 50)" in shapes
+    assert "source.layer_registered" in [warning.code for warning in version.warnings]
+
+
+def test_what_is_no_wkb_in_a_geopackage_is_refused_with_its_row(
+    line: Line, name: str, tmp_path: Path
+) -> None:
+    path = sample(tmp_path / "roads.gpkg")
+    edit_database(path, "UPDATE roads SET geom = X'4750002100000000414243440102' WHERE fid = 2")
+    with pytest.raises(SourceError) as caught:
+        line.run(name, make_manifest(name, [line.user.put(f"uploads/{name}/a.gpkg", path)]))
+    assert (caught.value.reason.code, caught.value.reason.row) == ("source.broken_geometry", 2)

@@ -122,8 +122,8 @@ def test_a_column_has_the_narrowest_type_that_keeps_every_value(
         (f"{feature()}\n{feature()}\n{feature()[:20]}", 3, "unreadable", "key"),
         ('{"type":}', 1, "unreadable", "'}'"),
         ('{"type":"FeatureCollection"}', 1, "unreadable", "without an array \"features\""),
-        ("[1]", None, "unknown_format", "another format"),
-        ('{"a":1}', None, "unknown_format", "another format"),
+        ("[1]", None, "unknown_format", "a JSON array"),
+        ('{"a":1}', None, "unknown_format", "JSON with the members 'a'"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_kept_is_refused_with_its_feature(
@@ -224,12 +224,37 @@ OF_GEOMETRY = (
 UTM_32, UTM_33 = OF_GEOMETRY % "EPSG:25832", OF_GEOMETRY % "EPSG:25833"
 
 
-def test_a_crs_that_all_geometries_name_is_that_of_the_file(tmp_path: Path) -> None:
+OF_FEATURE = f',"crs":{json.dumps(json.loads(UTM_32)["crs"])}'
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        [feature(geometry=UTM_32), feature(), feature(geometry=UTM_32)],
+        [feature(geometry=POINT, more=OF_FEATURE), feature(more=OF_FEATURE)],
+    ],
+    ids=["geometries", "features"],
+)
+def test_a_crs_that_all_geometries_name_is_that_of_the_file(
+    tmp_path: Path, features: list[str]
+) -> None:
     path = tmp_path / "a.geojson"
-    path.write_text(collection(feature(geometry=UTM_32), feature(), feature(geometry=UTM_32)))
+    path.write_text(collection(*features))
     reader = GeoJsonReader(ReadOrder(path=path, file="a.geojson", layer="a"), tmp_path)
     assert json.loads(reader.crs_member or b"") == json.loads(UTM_32)["crs"]
     assert reader.warnings() == []
+
+
+@pytest.mark.parametrize(
+    ("matched", "codes"), [("2", []), ("7", ["source.incomplete"]), ('"unknown"', [])]
+)
+def test_features_that_a_service_kept_back_are_told_of(
+    tmp_path: Path, matched: str, codes: list[str]
+) -> None:
+    _, _, warnings = read(
+        tmp_path, collection(feature(), feature(), more=f',"numberMatched":{matched}')
+    )
+    assert [code for code in warnings if code == "source.incomplete"] == codes
 
 
 @pytest.mark.parametrize(
@@ -240,8 +265,9 @@ def test_a_crs_that_all_geometries_name_is_that_of_the_file(tmp_path: Path) -> N
         collection(
             feature(geometry=UTM_32), more=f',"crs":{json.dumps(json.loads(UTM_33)["crs"])}'
         ),
+        collection(feature(geometry=POINT, more=OF_FEATURE), feature(geometry=POINT)),
     ],
-    ids=["in some", "two", "another than the collection's"],
+    ids=["in some", "two", "another than the collection's", "of some features"],
 )
 def test_geometries_of_several_crs_are_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(SourceError, match="not all geometries have") as caught:

@@ -12,6 +12,7 @@ import shapely
 
 from libs.models.errors import SourceError
 from libs.tabular.geoparquet_reader import GeoParquetReader
+from libs.tabular.parquet_reader import open_tables
 from libs.tabular.reader import ReadOrder
 from libs.tabular.wkb_forms import NotWkbError, plain_wkb
 
@@ -104,6 +105,92 @@ def test_a_column_marked_as_geoarrow_holds_geometries(
     source, rows = read(tmp_path, pa.table([[POINT]], schema=pa.schema([field])), marked="")
     assert [(g.name, g.crs) for g in source.geometries] == [("shape", crs)]
     assert rows == [{"__geom": POINT}]
+
+
+TRIANGLE = [[0, 0], [1, 0], [1, 1], [0, 0]]
+
+
+def nested(items: list[Any], depth: int, *, are_structs: bool) -> list[Any]:
+    if depth:
+        return [i and nested(i, depth - 1, are_structs=are_structs) for i in items]
+    return [i and dict(zip("xyz", i, strict=False)) for i in items] if are_structs else items
+
+
+@pytest.mark.parametrize("are_structs", [True, False], ids=["structs", "lists"])
+@pytest.mark.parametrize(
+    ("kind", "depth", "coordinates", "wkts"),
+    [
+        ("point", 0, [[1, 2], None, [3, 4]], ["POINT (1 2)", None, "POINT (3 4)"]),
+        ("linestring", 1, [[[1, 2, 3], [4, 5, 6]]], ["LINESTRING Z (1 2 3, 4 5 6)"]),
+        ("multipoint", 1, [None, [[1, 2]], [[1, 2], [3, 4]]],
+         [None, "MULTIPOINT (1 2)", "MULTIPOINT (1 2, 3 4)"]),
+        ("polygon", 2, [[], [[[0, 0], [9, 0], [9, 9], [0, 0]], [[2, 1], [3, 1], [3, 2], [2, 1]]]],
+         ["POLYGON EMPTY", "POLYGON ((0 0, 9 0, 9 9, 0 0), (2 1, 3 1, 3 2, 2 1))"]),
+        ("multilinestring", 2, [[[[1, 2], [3, 4]]], []],
+         ["MULTILINESTRING ((1 2, 3 4))", "MULTILINESTRING EMPTY"]),
+        ("multipolygon", 3, [[], None], ["MULTIPOLYGON EMPTY", None]),
+        ("multipolygon", 3, [[[TRIANGLE], [TRIANGLE]]],
+         ["MULTIPOLYGON (((0 0, 1 0, 1 1, 0 0)), ((0 0, 1 0, 1 1, 0 0)))"]),
+    ],
+)  # fmt: skip
+def test_native_encodings_are_read(
+    tmp_path: Path,
+    kind: str,
+    depth: int,
+    coordinates: list[Any],
+    wkts: list[str | None],
+    *,
+    are_structs: bool,
+) -> None:
+    axes = "xyz" if "Z" in f"{wkts}" else "xy"
+    struct = pa.struct([(axis, pa.float64()) for axis in axes])
+    type_ = struct if are_structs else pa.list_(pa.field(axes, pa.float64()), len(axes))
+    for _ in range(depth):
+        type_ = pa.list_(type_)
+    values = pa.array(nested(coordinates, depth, are_structs=are_structs), type_)
+    _, rows = read(tmp_path, pa.table({"n": [1] * len(values), "geometry": values}), encoding=kind)
+    shapes = [None if wkt is None else shapely.from_wkt(wkt) for wkt in wkts]
+    assert [row["__geom"] for row in rows] == [shapely.to_wkb(s, flavor="iso") for s in shapes]
+
+
+def test_a_native_type_of_geoarrow_holds_geometries(tmp_path: Path) -> None:
+    field = pa.field("shape", pa.list_(pa.float64(), 2), metadata={
+        "ARROW:extension:name": "geoarrow.point", "ARROW:extension:metadata": '{"crs":"EPSG:3857"}',
+    })  # fmt: skip
+    table = pa.table([pa.array([[1.0, 2.0]], field.type)], schema=pa.schema([field]))
+    source, rows = read(tmp_path, table, marked="")
+    assert [(g.name, g.crs) for g in source.geometries] == [("shape", "EPSG:3857")]
+    assert rows == [{"__geom": POINT}]
+
+
+@pytest.mark.parametrize(
+    ("values", "encoding", "found"),
+    [
+        (pa.array([POINT]), "point", "binary for 'point'"),
+        (pa.array([[[1.0, 2.0]]]), "WKB", "for 'WKB'"),
+        (
+            pa.array([{"x": 1.0, "y": None}, {"x": 1.0, "y": 2.0}]),
+            "point",
+            "NULL inside of a geometry",
+        ),
+        (pa.array([POINT]), "TWKB", "'TWKB'"),
+    ],
+)
+def test_geometries_that_are_not_in_their_encoding_are_refused(
+    tmp_path: Path, values: pa.Array, encoding: str, found: str
+) -> None:
+    with pytest.raises(SourceError, match=found) as caught:
+        read(tmp_path, pa.table({"geometry": values}), encoding=encoding)
+    assert caught.value.reason.code == "source.geoparquet_encoding"
+
+
+def test_a_table_tells_of_geometries_that_it_kept_as_values(tmp_path: Path) -> None:
+    query = "SELECT 'POINT (1 2)'::GEOMETRY AS shape"
+    target = f"'{tmp_path / 'a.parquet'}' (FORMAT parquet, GEOPARQUET_VERSION 'NONE')"
+    duckdb.sql(f"COPY ({query}) TO {target}")
+    (table,) = open_tables(ReadOrder(tmp_path / "a.parquet", "a.parquet", "a"))
+    (warning,) = table.survey().warnings
+    assert (warning.code, "ingest_vector" in warning.message) == ("source.is_geoparquet", True)
 
 
 def test_a_table_without_geometries_is_told(tmp_path: Path) -> None:

@@ -206,6 +206,14 @@ def test_an_error_after_a_flood_of_warnings_is_found(
     assert "ERROR 1: lost" in error_of(gdal, tmp_path).reason.message
 
 
+def test_no_index_is_made_of_what_is_no_shapefile(program: Program, tmp_path: Path) -> None:
+    path = tmp_path / "a.shp"
+    path.write_bytes(b"")
+    with pytest.raises(SourceError, match="an empty file") as caught:
+        program("exit 0").restore_index(path, file=FILE)
+    assert caught.value.reason.code == "source.unknown_format"
+
+
 def test_a_missing_program_is_not_the_files_fault(tmp_path: Path) -> None:
     gdal = Gdal(Limits(10, 512 * MIB, MIB), tmp_path)
     with pytest.raises(ComputeError) as caught:

@@ -7,6 +7,7 @@ import pytest
 
 from libs.models.errors import SourceError
 from libs.spatial_utils.gdal_messages import EXAMPLES_OF_A_KIND, MessageKinds, read_messages
+from libs.spatial_utils.looks import look_of
 from libs.spatial_utils.opening import driver_config, own_options
 from libs.spatial_utils.recognition import recognise
 from libs.spatial_utils.references import DatabaseSchema, require_self_contained
@@ -26,6 +27,13 @@ def sqlite_head(application_id: bytes) -> bytes:
         ("a.json", b'{"type": "FeatureCollection", "features": []}', "GeoJSON"),
         ("a.json", b'\xef\xbb\xbf {"objects": {}, "type":"Topology"}', "TopoJSON"),
         ("a.json", b'{"geometryType": "esriGeometryPoint", "features": []}', "ESRIJSON"),
+        (
+            "a.json",
+            b'{"features":[{"properties":{"type":"Topology"}, "type":"Feature"}], '
+            b'"type":"FeatureCollection"}',
+            "GeoJSON",
+        ),
+        ("a.json", b'{"fields":[{"type":"esriFieldTypeOID"}]}', "ESRIJSON"),
         ("a.json", FEATURE + b"\r\n" + FEATURE, "GeoJSONSeq"),
         ("a.json", b"\x1e" + FEATURE, "GeoJSONSeq"),
         ("a.geojson", b'{"type": "Point", "coordinates": [1, 2]}', "GeoJSON"),
@@ -36,7 +44,7 @@ def sqlite_head(application_id: bytes) -> bytes:
         ("a.xml", b"<html></html>", None),
         ("a.kml", b"<osm version='0.6'/>", "OSM"),
         ("a.bin", b"fgb\x03fgb\x00", "FlatGeobuf"),
-        ("a.db", sqlite_head(b"GPKG"), "SQLite"),
+        ("a.db", sqlite_head(b"GPKG"), "GPKG"),
         ("a.gpkg", sqlite_head(b"\0\0\0\0"), "GPKG"),
         ("a", sqlite_head(b"GP10"), "GPKG"),
         ("a.map", b"!table\n!version 300\n", "MapInfo File"),
@@ -55,6 +63,27 @@ def test_content_overrules_the_name(
         path = tmp_path / name
         path.write_bytes(content)
     assert recognise(name, path, None) == driver
+
+
+@pytest.mark.parametrize(
+    ("content", "look"),
+    [
+        (b" \0\n", "an empty file"),
+        (b"<!DOCTYPE html><html></html>", "a web page"),
+        (b"<a:Report xmlns:a='x'/>", "XML with the root element 'Report'"),
+        (b"[1]", "a JSON array, where one object should be"),
+        (b'{"error": {"code": [4]}, "n": 1}', "JSON with the members 'error', 'n'"),
+        (b'var roads = {"type":"FeatureCollection"}', "JavaScript around JSON"),
+        (b"call({})", "JavaScript around JSON"),
+        (b"\x00\x01\x02", "another format"),
+    ],
+)
+def test_a_file_that_nobody_reads_is_called_what_it_looks_like(
+    tmp_path: Path, content: bytes, look: str
+) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(content)
+    assert look_of(path) == look
 
 
 def test_what_the_manifest_declares_is_believed(tmp_path: Path) -> None:

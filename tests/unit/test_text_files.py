@@ -161,17 +161,3 @@ def test_what_is_no_text_at_all_is_left_to_gdal(tmp_path: Path) -> None:
     path = tmp_path / "places.geojson"
     path.write_bytes(b"PK\3\4\0\xff\xfe")
     assert make_utf_8(path, "GeoJSON", encoding=None, file=FILE) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "nuls"), [(r"a\u0000b\u0000", 2), (r"a\\u0000b", 0), ("u0000", 0)]
-)
-@pytest.mark.parametrize("chunk_bytes", [4, 1024])
-def test_an_escaped_nul_in_json_is_told_of(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, nuls: int, chunk_bytes: int
-) -> None:
-    monkeypatch.setattr("libs.spatial_utils.text_files.CHUNK_BYTES", chunk_bytes)
-    path = tmp_path / "places.geojson"
-    path.write_text(JSON % text)
-    warnings = make_utf_8(path, "ESRIJSON", encoding=None, file=FILE)
-    assert [warn.message.partition(" ")[0] for warn in warnings] == ([str(nuls)] if nuls else [])

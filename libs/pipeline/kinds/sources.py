@@ -301,6 +301,7 @@ def _table_request(
         file=candidate.label,
         layer=candidate.path.stem,
         spool=spool,
+        layers=tuple(file.layers),
         encoding=file.encoding,
         delimiter=file.delimiter,
         declared=file.columns or {},

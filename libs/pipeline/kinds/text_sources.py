@@ -10,13 +10,10 @@ from libs.models.errors import SourceError
 from libs.models.version import Warn
 from libs.pipeline.kinds.shapefile_answers import unknown_encoding
 from libs.spatial_utils.code_pages import UTF_8, codec_named
-from libs.spatial_utils.drivers import TABLE_DRIVERS
 from libs.spatial_utils.likely_encodings import likely_encodings, shown_readings
 from libs.spatial_utils.text_files import (
-    JSON_DRIVERS,
     TextDecision,
     WrongText,
-    count_escaped_nuls,
     decide,
     recode,
     text_file,
@@ -40,24 +37,10 @@ def make_utf_8(path: Path, driver: str | None, *, encoding: str | None, file: st
         raise _not_in_encoding(decision, decision.wrong, file)
     if not decision.is_plain or decision.doubt:
         recode(text, decision)
-    nuls = count_escaped_nuls(text) if driver in JSON_DRIVERS and driver not in TABLE_DRIVERS else 0
-    said = [
-        (
-            "encoding_doubtful",
-            decision.doubt,
-            f"The text was read as {decision.codec}: {decision.doubt}. files[].encoding decides.",
-        ),
-        (
-            "text_after_nul",
-            nuls,
-            f"{nuls} NULs (\\u0000) stand in texts, where reading ends: what follows was left out.",
-        ),
-    ]
-    return [
-        Warn(code=f"source.{code}", message=message, file=file)
-        for code, is_so, message in said
-        if is_so
-    ]
+    if not decision.doubt:
+        return []
+    message = f"The text was read as {decision.codec}: {decision.doubt}. files[].encoding decides."
+    return [Warn(code="source.encoding_doubtful", message=message, file=file)]
 
 
 def _ignored(declared: str | None, driver: str | None, file: str) -> list[Warn]:
