@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from libs.disk_full import disk_full, is_disk_full
-from libs.models.errors import ComputeError, CrsError, SourceError
+from libs.models.errors import ComputeError, CrsError, InternalError, SourceError
 from libs.spatial_utils.child import ChildEnd, Limits
 from libs.spatial_utils.layers import Problem
 
@@ -30,6 +30,7 @@ _OUT_OF_MEMORY = re.compile(
     re.IGNORECASE,
 )
 _PROJ_ERROR = "PROJ: "
+_TRACEBACK = "Traceback (most recent call last)"
 _NO_NETWORK = re.compile(r"127\.0\.0\.1 port 9\b")
 _OUTPUT_LIMIT = re.compile(r"File too large|file size limit", re.IGNORECASE)
 
@@ -45,7 +46,7 @@ class Failure:
     file: str | None
     layer: str | None
 
-    def error(self) -> SourceError | ComputeError:
+    def error(self) -> SourceError | ComputeError | InternalError:
         """Return the error that names the cause and its remedy."""
         code = self.end.returncode
         is_lost = code == -signal.SIGKILL or _LOST_SERVER.search(self.end.stderr)
@@ -62,6 +63,8 @@ class Failure:
             return not_utf_8("other bytes", self.file, self.layer, row)
         if code < 0 or code == NOT_EXECUTABLE:
             return self._crashed()
+        if _TRACEBACK in self.end.stderr:
+            return self._defect()
         return self._source_error(
             "gdal_error",
             f"expected {self._name} to report no error, found: {self._said} (exit {code}).",
@@ -104,6 +107,16 @@ class Failure:
             f"expected {self._name} to end by itself, found: {self._said} "
             f"(exit {self.end.returncode}).",
             remedy="Nothing to do: it is tried again. If it persists, see `doctor`.",
+            file=self.file,
+            layer=self.layer,
+        )
+
+    def _defect(self) -> InternalError:
+        _, _, raised = self.end.stderr.rstrip().rpartition("\n")
+        return InternalError(
+            "internal.unexpected",
+            f"expected {self._name} to end or to say why not, found {shorten(raised)}.",
+            remedy="This is a defect of the service: report it with the file.",
             file=self.file,
             layer=self.layer,
         )

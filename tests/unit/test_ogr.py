@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from libs.models.errors import ComputeError, SourceError, SpatialEtlError
+from libs.models.errors import ComputeError, InternalError, SourceError, SpatialEtlError
 from libs.spatial_utils import child, ogr
 from libs.spatial_utils.child import Limits, run_child
 from libs.spatial_utils.ogr import Gdal
@@ -95,6 +95,10 @@ def test_a_reported_error_is_a_failure_whatever_the_exit_code(
         (
             'echo "server closed the connection unexpectedly" >&2; exit 1',
             ComputeError, "compute.child_lost", "server closed",
+        ),
+        (
+            'printf "Traceback (most recent call last):\\n  File\\nKeyError: 1\\n" >&2; exit 1',
+            InternalError, "internal.unexpected", "KeyError: 1",
         ),
     ],
 )  # fmt: skip
