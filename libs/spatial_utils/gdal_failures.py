@@ -61,10 +61,9 @@ class Failure:
             number = _FEATURE_NUMBER.search(self.end.stderr)
             row = int(number.group(1)) + 1 if number else None
             return not_utf_8("other bytes", self.file, self.layer, row)
-        if code < 0 or code == NOT_EXECUTABLE:
-            return self._crashed()
-        if _TRACEBACK in self.end.stderr:
-            return self._defect()
+        is_crashed = code < 0 or code == NOT_EXECUTABLE
+        if is_crashed or _TRACEBACK in self.end.stderr:
+            return self._crashed() if is_crashed else self._defect()
         return self._source_error(
             "gdal_error",
             f"expected {self._name} to report no error, found: {self._said} (exit {code}).",
