@@ -5,7 +5,8 @@ the life of an ephemeral schema. What does not: what happens inside a schema (`l
 """
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -26,6 +27,7 @@ SESSION_SETTINGS = "-c timezone=UTC -c synchronize_seqscans=off -c client_min_me
 ROW_TOO_WIDE = "row is too big"
 DISK_FULL = "53100"
 LOST_SERVER_STATES = ("08", "57", "53", "58")
+CANCEL_AGAIN_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -185,11 +187,30 @@ class PostGIS:
             raise named_error(err) from err
 
     def _execute(self, cursor: Any, statement: str | sql.Composable) -> None:
-
         try:
-            cursor.execute(statement)
+            _execute_interruptibly(cursor, statement)
         except psycopg2.Error as err:
             raise named_error(err) from err
+
+
+def _execute_interruptibly(cursor: Any, statement: str | sql.Composable) -> None:
+    """Execute a statement; what interrupts this thread cancels it, and need not wait for its end.
+
+    libpq waits in C, where Python's handlers of signals do not run: hence a thread of its own.
+    """
+    with ThreadPoolExecutor(1, "statement") as worker:
+        done = worker.submit(cursor.execute, statement)
+        try:
+            done.result()
+        except psycopg2.Error:
+            raise
+        except BaseException:
+            # It may not have reached the server yet.
+            while not done.done():
+                with suppress(psycopg2.Error):
+                    cursor.connection.cancel()
+                wait([done], CANCEL_AGAIN_S)
+            raise
 
 
 def _translate(context: Any) -> None:
