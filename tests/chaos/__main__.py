@@ -5,6 +5,7 @@ once and watch.
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -29,6 +30,10 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=30, help="how long an outage lasts")
     parser.add_argument("--flood", type=int, metavar="N", help="drop N manifests at once instead")
     options = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # A shell lets what it starts in the background ignore the first; the second would leave the
+        # stack behind.
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     state_dir = Path(tempfile.mkdtemp(prefix="spatial-etl-chaos-")) / "state"
     is_answered = True
     if options.outages:
