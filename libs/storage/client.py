@@ -54,6 +54,8 @@ MISSING_CODES = frozenset({"NoSuchKey", "NoSuchObject", "NotFound", "ResourceNot
 MAX_KEY_BYTES, MAX_NAME_BYTES = 1024, 255
 # A HEAD request's refusal has no body, hence no code of the server's own.
 REFUSED_KEY = "BadRequest"
+CHANGED = "PreconditionFailed"
+NOT_IMPLEMENTED = "NotImplemented"
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,24 @@ def stat(client: Minio, bucket: str, key: str) -> ObjectInfo | None:
                 return None
             raise
     return ObjectInfo(key, (found.etag or "").strip('"'), found.size or 0, found.last_modified)
+
+
+def remove(client: Minio, bucket: str, key: str, etag: str) -> bool:
+    """Delete an object while it is that one; False where the server found another.
+
+    Of plain S3, deleting knows no condition: a server that has none takes no notice of it, or says
+    so. The minio client has no call that sends one.
+    """
+    with translated(f"remove s3://{bucket}/{key}"):
+        try:
+            client._execute("DELETE", bucket, key, headers={"If-Match": f'"{etag}"'})
+        except S3Error as err:
+            if err.code == CHANGED:
+                return False
+            if err.code != NOT_IMPLEMENTED:
+                raise
+            client.remove_object(bucket, key)
+    return True
 
 
 def list_objects(client: Minio, bucket: str, prefix: str) -> list[ObjectInfo]:

@@ -8,6 +8,7 @@ import hashlib
 import io
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,7 +22,9 @@ from libs.models.receipt import Receipt
 from libs.storage import client as s3
 
 MANIFESTS, ARCHIVE, REJECTED, RECEIPTS = "manifests/", "archive/", "rejected/", "receipts/"
-GONE_OR_REPLACED = frozenset({"PreconditionFailed", *s3.MISSING_CODES})
+GONE_OR_REPLACED = frozenset({s3.CHANGED, *s3.MISSING_CODES})
+# S3 tells the time of an object in seconds at one place and finer at another.
+SAME_TIME_S = 1
 
 
 def receipt_key(manifest_key: str) -> str:
@@ -81,10 +84,14 @@ class LandingZone:
         """Return what is at `key`; None for nothing."""
         return s3.stat(self.client, self.bucket, key)
 
-    def holds(self, key: str, etag: str) -> bool:
-        """Return whether the object at `key` is that one."""
+    def holds(self, key: str, etag: str, *, dropped_at: datetime | None = None) -> bool:
+        """Return whether the object at `key` is that one, and was not dropped again since then."""
         item = self.stat(key)
-        return item is not None and item.etag == etag
+        if item is None or item.etag != etag:
+            return False
+        if dropped_at is None or item.last_modified is None:
+            return True
+        return int(item.last_modified.timestamp()) - int(dropped_at.timestamp()) <= SAME_TIME_S
 
     def fetch(self, key: str, etag: str, path: Path) -> tuple[str, int]:
         """Download the object that was claimed into `path`; return its sha256 and size in bytes.
@@ -122,15 +129,23 @@ class LandingZone:
         self.put_json(key, receipt.model_dump_json(indent=2).encode())
         return key
 
-    def settle(self, key: str, etag: str, *, folder: str) -> str | None:
+    def settle(
+        self, key: str, etag: str, *, folder: str, dropped_at: datetime | None = None
+    ) -> str | None:
         """Move the answered manifest at `key` to `folder` (`archive/` or `rejected/`).
 
         Only the object that was answered is moved: one dropped since then under the same name
-        stays where it is, and so does an earlier one in the folder. Where another answer had moved
-        it to the other folder before, it is moved on from there. Returns the new key; None where
-        the manifest is in the folder already, or gone.
+        stays where it is, even with the same content where `dropped_at` tells them apart, and so
+        does an earlier one in the folder. Where another answer had moved it to the other folder
+        before, it is moved on from there. Returns the new key; None where the manifest is in the
+        folder already, or gone.
+
+        One that is dropped under the same name between the last look and the deletion is lost
+        where the server deletes without a condition; S3 offers no better.
         """
-        source = self._find(key, etag, folder)
+        other = (REJECTED if folder == ARCHIVE else ARCHIVE) + key.removeprefix(MANIFESTS)
+        places = {key: dropped_at, other: None, _with_etag(other, etag): None}
+        source = next((p for p in places if self.holds(p, etag, dropped_at=places[p])), None)
         if source is None:
             return None
         target = self._free_key(folder + key.removeprefix(MANIFESTS), etag)
@@ -142,16 +157,9 @@ class LandingZone:
                 if err.code in GONE_OR_REPLACED:
                     return None
                 raise
-        if self.holds(source, etag):
-            with s3.translated(f"remove s3://{self.bucket}/{source}"):
-                self.client.remove_object(self.bucket, source)
+        if self.holds(source, etag, dropped_at=places[source]):
+            s3.remove(self.client, self.bucket, source, etag)
         return target
-
-    def _find(self, key: str, etag: str, folder: str) -> str | None:
-        """Return where an answered manifest lies that belongs into `folder`."""
-        other = (REJECTED if folder == ARCHIVE else ARCHIVE) + key.removeprefix(MANIFESTS)
-        places = (key, other, _with_etag(other, etag))
-        return next((place for place in places if self.holds(place, etag)), None)
 
     def _free_key(self, key: str, etag: str) -> str:
         there = self.stat(key)

@@ -123,6 +123,12 @@ class FakeMinio:
     def remove_object(self, bucket: str, key: str) -> None:
         self.objects.pop((bucket, key), None)
 
+    def _execute(self, method: str, bucket: str, key: str, headers: Mapping[str, str]) -> None:
+        assert method == "DELETE"
+        if (bucket, key) in self.objects:
+            self._require_match(bucket, key, headers["If-Match"].strip('"'))
+        self.remove_object(bucket, key)
+
     def _list_multipart_uploads(self, bucket: str, **markers: Any) -> SimpleNamespace:
         found = [
             SimpleNamespace(object_name=key, upload_id=upload_id)

@@ -119,6 +119,57 @@ def test_a_manifest_dropped_since_the_answer_stays(landing: LandingZone, minio: 
     assert minio.keys(BUCKET) == ["manifests/a.json"]
 
 
+def test_the_same_manifest_dropped_again_since_the_answer_stays(
+    landing: LandingZone, minio: FakeMinio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = minio.clock()
+    etag = put_manifest(minio, b"1")
+    minio.clock.advance(2)
+    put_manifest(minio, b"1")
+    assert landing.settle("manifests/a.json", etag, folder=ARCHIVE, dropped_at=first) is None
+    assert minio.keys(BUCKET) == ["manifests/a.json"]
+
+    copy = minio.copy_object
+
+    def dropped_meanwhile(*args: object) -> None:
+        copy(*args)
+        minio.clock.advance(2)
+        put_manifest(minio, b"1")
+
+    monkeypatch.setattr(minio, "copy_object", dropped_meanwhile)
+    second = minio.clock()
+    landing.settle("manifests/a.json", etag, folder=ARCHIVE, dropped_at=second)
+    assert minio.keys(BUCKET) == ["archive/a.json", "manifests/a.json"]
+
+
+def test_a_manifest_replaced_at_the_last_moment_stays_where_deleting_knows_conditions(
+    landing: LandingZone, minio: FakeMinio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    etag = put_manifest(minio, b"1")
+    delete = minio._execute
+
+    def replaced_just_before(*args: object, **headers: object) -> None:
+        put_manifest(minio, b"2")
+        delete(*args, **headers)
+
+    monkeypatch.setattr(minio, "_execute", replaced_just_before)
+    landing.settle("manifests/a.json", etag, folder=ARCHIVE)
+    assert minio.content(BUCKET, "manifests/a.json") == b"2"
+
+
+def test_a_server_that_refuses_conditions_deletes_without(
+    landing: LandingZone, minio: FakeMinio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    etag = put_manifest(minio, b"1")
+
+    def refused(*_: object, **__: object) -> None:
+        raise s3_error("NotImplemented", BUCKET, "manifests/a.json")
+
+    monkeypatch.setattr(minio, "_execute", refused)
+    landing.settle("manifests/a.json", etag, folder=ARCHIVE)
+    assert minio.keys(BUCKET) == ["archive/a.json"]
+
+
 @pytest.mark.parametrize("moment", ["before the copy", "after the copy"])
 def test_a_manifest_replaced_while_it_moves_stays(
     landing: LandingZone, minio: FakeMinio, monkeypatch: pytest.MonkeyPatch, moment: str
