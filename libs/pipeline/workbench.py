@@ -22,6 +22,7 @@ from libs.storage.lake import Lake
 from libs.storage.landing import LandingZone
 
 MARK_FILE = "owner.json"
+UNMARKED = ".unmarked-"
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def open_workbench(
 ) -> Iterator[Workbench]:
     """Yield the workbench of a run; its folder and schema are gone afterwards, whatever happens.
 
-    Both are marked with their owner: what a killed process leaves is known by it.
+    Both are marked with their owner: what a killed process leaves is known by it. A folder has its
+    mark before it has its name.
     """
     folder = clients.settings.work_dir / run_id
     mark = RunMark(
@@ -84,9 +86,12 @@ def open_workbench(
         made_at=clients.ledger.server_time(),
     ).model_dump_json()
     with ExitStack() as stack:
-        folder.mkdir(parents=True, mode=0o700)
+        unmarked = folder.with_name(f"{UNMARKED}{run_id}")
+        unmarked.mkdir(parents=True, mode=0o700)
+        stack.callback(shutil.rmtree, unmarked, ignore_errors=True)
+        (unmarked / MARK_FILE).write_text(mark)
+        unmarked.rename(folder)
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        (folder / MARK_FILE).write_text(mark)
         patience_s = clients.settings.outage_patience_s
         scratch = Scratch(clients.postgis, run_id, mark=mark, patience_s=patience_s)
         stack.callback(scratch.drop)
