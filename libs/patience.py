@@ -10,7 +10,8 @@ ledger may be repeated).
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -37,6 +38,20 @@ T = TypeVar("T")
 def is_outage(error: Exception) -> bool:
     """Return whether an error says that a server did not answer, and not what it answered."""
     return isinstance(error, TransientError) and error.reason.code.endswith(".unavailable")
+
+
+@contextmanager
+def holding_up_nobody(what: str) -> Iterator[None]:
+    """Let a look go on behind `what` where a server refuses to take part in it.
+
+    It is tried again at the next look. A server that does not answer at all ends the look.
+    """
+    try:
+        yield
+    except TransientError as err:
+        if is_outage(err):
+            raise
+        logger.warning("%s has to wait for the next look: %s", what, err)
 
 
 def wait_out(call: Callable[[], T], patience_s: float) -> T:

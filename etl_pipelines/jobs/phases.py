@@ -131,7 +131,7 @@ def _answered(
 ) -> Failure:
     context.resources.workbench.give_lease_back()
     clients = context.resources.workbench.get_clients()
-    status = answer_error(clients, drop_id, attempt, error)
+    status = answer_error(clients, drop_id, attempt, error, run_id=context.run_id)
     reason = error.reason.model_dump(exclude_none=True)
     return Failure(
         description=str(error),

@@ -1,9 +1,14 @@
 """Dataset versions and their lineage: the `assets` and `lineage` collections.
 
-What belongs here: publishing a version and every query that reads versions.
+A version's `_id` names the attempt that published it. So an attempt that was given up between its
+fence and its insert can be refused for ever: a seal takes its `_id` first. Seals are no versions:
+their number is 0, they hold no tables, and the reaper takes them away.
+
+What belongs here: publishing a version, sealing an attempt, and every query that reads versions.
 What does not: drops and attempts (`libs.ledger.ledger`).
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pymongo import ASCENDING, DESCENDING
@@ -11,9 +16,20 @@ from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
 from libs.ledger.connection import Document, translated
-from libs.models.errors import NotFoundError
+from libs.ledger.ledger import now
+from libs.models.errors import NotFoundError, SupersededError
 from libs.models.version import Version
 from libs.patience import patient
+
+NO_VERSION = 0
+
+
+@dataclass(frozen=True)
+class Seal:
+    """An attempt that was given up and may publish nothing any more."""
+
+    drop_id: str
+    attempt: int
 
 
 @dataclass(frozen=True)
@@ -28,14 +44,66 @@ class Catalog:
         """Insert a version: the commit point.
 
         Returns what the ledger now holds for the version's drop, which is an earlier attempt's
-        document where there is one; None where another drop took the version number.
+        document where there is one; None where another drop took the version number. Raises
+        `SupersededError` where the attempt is sealed.
         """
+        name = _name(version.manifest_id, version.attempt)
         try:
             with translated("publish a version"):
-                self.database.assets.insert_one(version.model_dump())
+                self.database.assets.insert_one({"_id": name, **version.model_dump()})
         except DuplicateKeyError:
-            return self.version_of_drop(version.manifest_id)
+            found = self.version_of_drop(version.manifest_id)
+            if found is None and self._is_sealed(name):
+                raise SupersededError(
+                    "attempt.superseded",
+                    f"expected attempt {version.attempt} of drop {version.manifest_id[:12]} to "
+                    "have its drop in hand, found that it was given up.",
+                    remedy="Nothing to do: the newer attempt or the given answer stands.",
+                ) from None
+            return found
         return version
+
+    @patient
+    def seal(self, drop_id: str, attempt: int) -> Version | None:
+        """See to it that an attempt publishes nothing from now on; safe to repeat.
+
+        Returns the version that the drop was published as before, by this attempt or another.
+        """
+        name = _name(drop_id, attempt)
+        seal = {
+            "_id": name,
+            "dataset_id": f"sealed/{name}",
+            "version": NO_VERSION,
+            "manifest_id": f"sealed/{name}",
+            "tables": [],
+            "inputs": [],
+            "sealed": {"drop_id": drop_id, "attempt": attempt},
+            "created_at": now(),
+        }
+        with translated("seal an attempt"), suppress(DuplicateKeyError):
+            self.database.assets.insert_one(seal)
+        return self.version_of_drop(drop_id)
+
+    @patient
+    def seals(self) -> list[Seal]:
+        """Return the attempts that are sealed."""
+        with translated("list sealed attempts"):
+            found = self.database.assets.find({"version": NO_VERSION}, {"sealed": 1})
+            return [Seal(**document["sealed"]) for document in found]
+
+    @patient
+    def unseal(self, seal: Seal) -> None:
+        """Take away a seal that nobody can run into any more."""
+        with translated("take away a seal"):
+            self.database.assets.delete_one(
+                {"_id": _name(seal.drop_id, seal.attempt), "version": NO_VERSION}
+            )
+
+    @patient
+    def _is_sealed(self, name: str) -> bool:
+        with translated("look for a seal"):
+            found = self.database.assets.find_one({"_id": name, "version": NO_VERSION}, {"_id": 1})
+        return found is not None
 
     @patient
     def record_lineage(self, version: Version) -> None:
@@ -64,13 +132,6 @@ class Catalog:
     def version_of_drop(self, drop_id: str) -> Version | None:
         """Return the version a drop was published as."""
         return self._one({"manifest_id": drop_id})
-
-    @patient
-    def versions_of_drops(self, drop_ids: list[str]) -> list[Version]:
-        """Return the versions that any of these drops were published as."""
-        with translated("list the versions of drops"):
-            found = self.database.assets.find({"manifest_id": {"$in": drop_ids}}, {"_id": 0})
-            return [Version.model_validate(document) for document in found]
 
     def version_of_run(self, run_id: str) -> Version | None:
         """Return the version that a run published."""
@@ -130,7 +191,7 @@ class Catalog:
     def datasets(self) -> list[Version]:
         """Return the newest version of every dataset, by dataset id."""
         with translated("list datasets"):
-            ids = self.database.assets.distinct("dataset_id")
+            ids = self.database.assets.distinct("dataset_id", {"version": {"$ne": NO_VERSION}})
         return [self.get(dataset_id) for dataset_id in sorted(ids)]
 
     @patient
@@ -140,3 +201,7 @@ class Catalog:
                 query, {"_id": 0}, sort=[("version", DESCENDING)]
             )
         return Version.model_validate(document) if document else None
+
+
+def _name(drop_id: str, attempt: int) -> str:
+    return f"{drop_id}:{attempt}"

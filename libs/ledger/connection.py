@@ -28,6 +28,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("batch_id", ASCENDING), ("received_at", DESCENDING)], name="batch"),
         IndexModel([("dataset_id", ASCENDING), ("received_at", DESCENDING)], name="dataset"),
         IndexModel([("attempts.run_id", ASCENDING)], name="run"),
+        IndexModel([("delivery.key", ASCENDING)], name="delivery"),
     ],
     "runs": [IndexModel([("drop_id", ASCENDING), ("attempt", ASCENDING)], name="drop_attempt")],
     "assets": [

@@ -111,23 +111,23 @@ class Ledger:
         with translated("find the drop of a run"):
             return _record(self.database.manifests.find_one({"attempts.run_id": run_id}))
 
-    def claimed_deliveries(self) -> set[tuple[str, str]]:
-        """Return (key, etag) of the manifests whose drops are being worked on or being answered.
+    def claimed_deliveries(self) -> set[Delivery]:
+        """Return the manifests whose drops are being worked on or being answered.
 
         An answer stands in the ledger before its manifest has moved away: until it has, the
         manifest is no new one.
         """
         return self._deliveries({"status": {"$ne": "waiting"}, "is_settled": False})
 
-    def waiting_deliveries(self) -> set[tuple[str, str]]:
-        """Return (key, etag) of the manifests whose files are not all there yet."""
+    def waiting_deliveries(self) -> set[Delivery]:
+        """Return the manifests whose files are not all there yet."""
         return self._deliveries({"status": "waiting"})
 
     @patient
-    def _deliveries(self, query: Document) -> set[tuple[str, str]]:
+    def _deliveries(self, query: Document) -> set[Delivery]:
         with translated("list claimed manifests"):
             found = self.database.manifests.find(query, {"delivery": 1})
-            return {(doc["delivery"]["key"], doc["delivery"]["etag"]) for doc in found}
+            return {Delivery.model_validate(document["delivery"]) for document in found}
 
     @patient
     def forget_waiting(self, delivery: Delivery, *, except_id: str | None = None) -> None:
@@ -145,11 +145,14 @@ class Ledger:
     @patient
     def is_delivered_otherwise(self, drop: DropRecord) -> bool:
         """Return whether the manifest object of a waiting drop brought a drop that went on."""
+        key, etag = drop.delivery.key, drop.delivery.etag
         query = {
             "_id": {"$ne": drop.id},
             "status": {"$ne": "waiting"},
-            "delivery.key": drop.delivery.key,
-            "delivery.etag": drop.delivery.etag,
+            "$or": [
+                {"delivery.key": key, "delivery.etag": etag},
+                {"redeliveries": {"$elemMatch": {"key": key, "etag": etag}}},
+            ],
         }
         with translated("look for a manifest's other drops"):
             return self.database.manifests.find_one(query, {"_id": 1}) is not None
@@ -166,6 +169,7 @@ class Ledger:
                 "is_settled": False,
                 "recipe": recipe,
                 "attempt_limit": drop.attempt + more_attempts,
+                "unstarted": 0,
                 "reason": None,
                 "receipt": None,
             },
@@ -183,7 +187,13 @@ class Ledger:
             {"status": "queued", "attempt": number, "held": None},
             push={"attempts": attempt.model_dump()},
         )
-        return number if moved else None
+        return number if moved or self._is_opened_for(drop.id, number, run_id) else None
+
+    def _is_opened_for(self, drop_id: str, number: int, run_id: str | None) -> bool:
+        """Return whether a run has its attempt although the ledger's answer was lost on its way."""
+        drop = self.get(drop_id) if run_id is not None else None
+        current = drop.current if drop is not None and drop.status == "queued" else None
+        return current is not None and (current.number, current.run_id) == (number, run_id)
 
     def hold(self, drop: DropRecord, reason: Reason) -> None:
         """Record why a received drop gets no attempt yet, where that is news."""
@@ -200,6 +210,7 @@ class Ledger:
         values = {
             "status": "running",
             "updated_at": started,
+            "unstarted": 0,
             f"{slot}.run_id": run_id,
             f"{slot}.started_at": started,
             f"{slot}.owner": owner.model_dump(),
@@ -259,26 +270,35 @@ class Ledger:
         """Pass the fence before publishing; raises `SupersededError` behind it."""
         self._move_or_raise(drop_id, attempt, {"status": "publishing"})
 
-    def answer(self, receipt: Receipt, *, attempt: int | None) -> bool:
+    def answer(self, receipt: Receipt, *, attempt: int | None, status: str | None = None) -> bool:
         """Make a receipt the final answer of its drop; False where the drop moved on.
 
-        `attempt` is the one that answers; None for a drop no attempt works on.
+        `attempt` is the one that answers; None for a drop no attempt works on. `status` is the one
+        that the drop was seen in; None for any that is not final.
         """
+        document = receipt.model_dump(mode="json")
         query: Document = {"_id": receipt.drop_id, "status": {"$in": list(ACTIVE_STATUSES)}}
         values: Document = {
             "status": receipt.status,
             "version": receipt.version,
             "reason": receipt.reason.model_dump() if receipt.reason else None,
-            "receipt": receipt.model_dump(mode="json"),
+            "receipt": document,
             "is_settled": False,
         }
+        if status is not None:
+            query["status"] = status
         if attempt is not None:
             query["attempt"] = attempt
             values |= _attempt_end(attempt, receipt.reason)
-        moved = self._move(query, values)
+        moved = self._move(query, values) or self._holds(receipt.drop_id, document)
         if moved:
             self._end_runs(receipt)
         return moved
+
+    def _holds(self, drop_id: str, receipt: Document) -> bool:
+        """Return whether a receipt was taken although the ledger's answer was lost on its way."""
+        drop = self.get(drop_id)
+        return drop is not None and drop.receipt == receipt
 
     @patient
     def _end_runs(self, receipt: Receipt) -> None:
@@ -288,22 +308,55 @@ class Ledger:
                 {"$set": {"status": receipt.status, "ended_at": now()}},
             )
 
-    def release(self, drop: DropRecord, reason: Reason, *, run_id: str | None = None) -> bool:
-        """End an attempt for a transient reason, so that the drop waits for the next one."""
-        moved = self._move(
-            {"_id": drop.id, "attempt": drop.attempt, "status": {"$in": ["queued", *WORKING]}},
-            {"status": "received", **_attempt_end(drop.attempt, reason)},
-        )
+    def release(
+        self,
+        drop: DropRecord,
+        reason: Reason,
+        *,
+        run_id: str | None = None,
+        has_begun: bool = True,
+    ) -> bool:
+        """End an attempt for a transient reason, so that the drop waits for the next one.
+
+        One that never began leaves the drop as many attempts as it had before.
+        """
+        values: Document = {"status": "received", **_attempt_end(drop.attempt, reason)}
+        if not has_begun:
+            values |= {
+                "attempt_limit": drop.attempt_limit + 1,
+                "unstarted": drop.unstarted + 1,
+            }
+        is_held = drop.status in ("queued", *WORKING)
+        query = {"_id": drop.id, "attempt": drop.attempt, "status": drop.status}
+        moved = is_held and self._move(query, values)
         if run_id:
             self.end_run(run_id, "released")
         return moved
 
-    def mark_settled(self, drop_id: str, delivery: Delivery) -> None:
-        """Record that the answer was delivered and the manifest object moved."""
-        self._move(
-            {"_id": drop_id, "delivery.key": delivery.key, "delivery.etag": delivery.etag},
-            {"is_settled": True},
-        )
+    def mark_settled(self, drop: DropRecord) -> bool:
+        """Record that the answer was delivered and the manifest object moved.
+
+        False where the drop has another answer, or another manifest, by now.
+        """
+        query = {
+            "_id": drop.id,
+            "delivery.key": drop.delivery.key,
+            "delivery.etag": drop.delivery.etag,
+            "receipt.answered_at": (drop.receipt or {}).get("answered_at"),
+        }
+        return self._move(query, {"is_settled": True})
+
+    @patient
+    def answered_after(self, delivery: Delivery) -> DropRecord | None:
+        """Return the answered drop of the last manifest that came under a name after this one."""
+        query = {
+            "delivery.key": delivery.key,
+            "delivery.received_at": {"$gt": delivery.received_at},
+            "receipt": {"$ne": None},
+        }
+        with translated("look for a later answer"):
+            newest = [("delivery.received_at", DESCENDING)]
+            return _record(self.database.manifests.find_one(query, sort=newest))
 
     def record_redelivery(self, drop_id: str, delivery: Delivery) -> None:
         """Record that an answered drop came again."""

@@ -67,6 +67,7 @@ class DropRecord(_Record):
     is_settled: bool = Field(default=False, description="answer delivered, manifest object moved")
     attempt: int = 0
     attempt_limit: int = 0
+    unstarted: int = Field(default=0, description="attempts in a row whose runs never began")
     attempts: tuple[AttemptRecord, ...] = ()
     held: Reason | None = Field(default=None, description="why a received drop has no run yet")
     recipe: str = ""

@@ -11,6 +11,7 @@ from libs.models.errors import (
     ContractError,
     CrsError,
     JoinError,
+    LedgerError,
     ManifestError,
     Reason,
     SourceError,
@@ -25,25 +26,48 @@ from libs.pipeline.workbench import Clients
 from libs.storage.landing import ARCHIVE, REJECTED
 
 ARCHIVED_STATUSES = ("published", "unchanged")
-GIVEN_UP = ("failed", "canceled")
 DROPS_OWN_FAULT = (ManifestError, SourceError, CrsError, ContractError, JoinError)
 
 
 def answer(clients: Clients, drop: DropRecord, receipt: Receipt) -> bool:
-    """Give `receipt` as the answer of `drop`; False where the drop was answered or moved on."""
+    """Give `receipt` as the answer of `drop`; False where the drop is not as it was seen."""
     attempt = drop.attempt if drop.attempt else None
-    if not clients.ledger.answer(receipt, attempt=attempt):
+    if not clients.ledger.answer(receipt, attempt=attempt, status=drop.status):
         return False
-    settle(clients, receipt, drop.delivery)
+    deliver(clients, drop.id)
     return True
 
 
+def deliver(clients: Clients, drop_id: str) -> None:
+    """Deliver the answer that the ledger holds, where nobody has; safe to repeat.
+
+    Whoever stood still meanwhile, and delivered an answer that was not the last one, delivers the
+    last one after it.
+    """
+    drop = clients.ledger.get(drop_id)
+    if drop is None or drop.is_settled:
+        return
+    while drop is not None and drop.receipt is not None:
+        settle(clients, Receipt.model_validate(drop.receipt), drop.delivery)
+        if clients.ledger.mark_settled(drop):
+            return
+        drop = clients.ledger.get(drop_id)
+
+
 def settle(clients: Clients, receipt: Receipt, delivery: Delivery) -> None:
-    """Deliver an answer that the ledger holds; safe to repeat."""
+    """Write a receipt, then move its manifest; safe to repeat.
+
+    Of several manifests that were dropped under one name, the receipt is the last one's in the end,
+    whichever is answered last.
+    """
     clients.landing.put_receipt(receipt)
+    newer = clients.ledger.answered_after(delivery)
+    if newer is not None:
+        clients.landing.put_receipt(Receipt.model_validate(newer.receipt))
     folder = ARCHIVE if receipt.status in ARCHIVED_STATUSES else REJECTED
-    clients.landing.settle(delivery.key, delivery.etag, folder=folder)
-    clients.ledger.mark_settled(receipt.drop_id, delivery)
+    clients.landing.settle(
+        delivery.key, delivery.etag, folder=folder, dropped_at=delivery.received_at
+    )
 
 
 def receipt_of(
@@ -91,17 +115,24 @@ def _answering_attempt(
 
 
 def answer_published(clients: Clients, drop_id: str, version: Version) -> None:
-    """Do all that follows from a version's publication; safe to repeat, by another run too.
-
-    A drop that was given up while its run stood between the fence and the commit is published all
-    the same: its answer is taken back and given anew.
-    """
+    """Do all that follows from a version's publication; safe to repeat, by another run too."""
     clients.catalog.record_lineage(version)
     drop = _require(clients, drop_id)
-    if drop.status in GIVEN_UP:
-        clients.ledger.reopen(drop, drop.delivery, more_attempts=1, recipe=drop.recipe)
-        drop = _require(clients, drop_id)
-    answer(clients, drop, receipt_of(clients, drop, "published", version=version))
+    if drop.status == "published":
+        deliver(clients, drop_id)
+    else:
+        answer(clients, drop, receipt_of(clients, drop, "published", version=version))
+
+
+def give_up(clients: Clients, drop: DropRecord) -> Version | None:
+    """See to it that the attempt in hand publishes nothing any more; return what it published.
+
+    Behind the fence only the catalog can stop it. Before it, what is done next with the drop as it
+    was seen does: it moves nothing where the attempt has passed the fence meanwhile.
+    """
+    if drop.status == "publishing":
+        return clients.catalog.seal(drop.id, drop.attempt)
+    return clients.catalog.version_of_drop(drop.id)
 
 
 def answer_unchanged(clients: Clients, drop_id: str, version: Version) -> None:
@@ -128,21 +159,33 @@ def answer_unchanged(clients: Clients, drop_id: str, version: Version) -> None:
     answer(clients, drop, receipt)
 
 
-def answer_error(clients: Clients, drop_id: str, attempt: int, error: SpatialEtlError) -> str:
+def answer_error(
+    clients: Clients,
+    drop_id: str,
+    attempt: int,
+    error: SpatialEtlError,
+    *,
+    run_id: str | None = None,
+) -> str:
     """Answer a drop whose attempt ended with `error`; return the status the drop has now.
 
-    A transient error lets the drop wait for its next attempt while it has one.
+    A transient error lets the drop wait for its next attempt while it has one. `run_id` is the run
+    that ended: where another one works on the attempt, it has no say.
     """
     drop = _require(clients, drop_id)
-    if isinstance(error, SupersededError) or drop.attempt != attempt or not drop.is_active:
+    holder = drop.current.run_id if drop.current else None
+    is_others = None not in (run_id, holder) and run_id != holder
+    is_lost = drop.attempt != attempt or not drop.is_active
+    if isinstance(error, SupersededError) or is_lost or is_others:
         return _leave_to_others(clients, drop, attempt)
-    run_id = drop.current.run_id if drop.current else None
-    published = clients.catalog.version_of_drop(drop_id)
-    if published is not None:
-        answer_published(clients, drop_id, published)
+    # Of a run that has ended only an insert that the ledger did not answer may still come.
+    is_in_doubt = isinstance(error, LedgerError)
+    found = give_up(clients, drop) if is_in_doubt else clients.catalog.version_of_drop(drop_id)
+    if found is not None:
+        answer_published(clients, drop_id, found)
         return "published"
     if isinstance(error, TransientError) and drop.attempt < drop.attempt_limit:
-        clients.ledger.release(drop, error.reason, run_id=run_id)
+        clients.ledger.release(drop, error.reason, run_id=holder)
         return "received"
     status: FinalStatus = "rejected" if isinstance(error, DROPS_OWN_FAULT) else "failed"
     answer(clients, drop, receipt_of(clients, drop, status, reason=error.reason))
@@ -157,11 +200,7 @@ def _leave_to_others(clients: Clients, drop: DropRecord, attempt: int) -> str:
     if drop.attempt != attempt or not drop.is_active:
         for run_id in (item.run_id for item in drop.attempts if item.number == attempt):
             clients.ledger.end_run(run_id or "", "superseded")
-    published = clients.catalog.version_of_drop(drop.id) if drop.status in GIVEN_UP else None
-    if published is None:
-        return drop.status
-    answer_published(clients, drop.id, published)
-    return "published"
+    return drop.status
 
 
 def _require(clients: Clients, drop_id: str) -> DropRecord:

@@ -14,8 +14,9 @@ from libs.ledger.records import AttemptRecord, DropRecord
 from libs.models.errors import Reason, SupersededError
 from libs.models.receipt import FINAL_STATUSES
 from libs.models.version import Version
+from libs.patience import holding_up_nobody
 from libs.pipeline.admission import Gate
-from libs.pipeline.answer import answer, answer_published, receipt_of
+from libs.pipeline.answer import answer, answer_published, give_up, receipt_of
 from libs.pipeline.recipe import RECIPE_VERSION
 from libs.pipeline.workbench import Clients
 
@@ -23,6 +24,9 @@ RunState = Literal["active", "ended", "canceled"]
 FindRun = Callable[[str, str | None], RunState | None]
 AT_WORK = ("running", "publishing")
 IN_HAND = ("queued", *AT_WORK)
+# With the pauses between them, an hour for whoever mends what keeps runs from beginning.
+MAX_UNSTARTED = 10
+LONGEST_PAUSE_S = 600
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,9 @@ def reconcile(clients: Clients, find_run: FindRun) -> Reconciled:
         if state is None and drop.status == "queued" and run_id is None:
             orders.append(_order(drop))
         elif state != "active" or drop.status in AT_WORK:
-            version = _end_if_over(clients, drop, state)
-            published += [version] if version else []
+            with holding_up_nobody(f"drop {drop.id[:12]}"):
+                version = _end_if_over(clients, drop, state)
+                published += [version] if version else []
     return Reconciled(tuple(orders), tuple(published))
 
 
@@ -133,19 +138,45 @@ def is_over(clients: Clients, attempt: AttemptRecord | None, state: RunState | N
     return state != "active" and attempt.owner.standing() == "gone"
 
 
-def end_lost_attempt(clients: Clients, drop: DropRecord) -> None:
-    """Let a drop whose attempt is over wait for the next one, or answer it with the last."""
-    reason = Reason(
+def end_lost_attempt(clients: Clients, drop: DropRecord) -> Version | None:
+    """Let a drop whose attempt is over wait for the next one, or answer it with the last.
+
+    Returns the version that the attempt published all the same. An attempt that never began costs
+    the drop none, so that an overloaded machine does not use them up; but not for ever.
+    """
+    version = give_up(clients, drop)
+    if version is not None:
+        answer_published(clients, drop.id, version)
+        return version
+    attempt = drop.current
+    run_id = attempt.run_id if attempt else None
+    has_begun = attempt is not None and attempt.started_at is not None
+    reason = _lost(drop) if has_begun else _never_began(drop)
+    has_more = drop.attempt < drop.attempt_limit
+    if has_more if has_begun else drop.unstarted + 1 < MAX_UNSTARTED:
+        clients.ledger.release(drop, reason, run_id=run_id, has_begun=has_begun)
+    else:
+        answer(clients, drop, receipt_of(clients, drop, "failed", reason=reason))
+    return None
+
+
+def _lost(drop: DropRecord) -> Reason:
+    return Reason(
         code="attempt.lost",
         message=f"expected attempt {drop.attempt} to give an answer, found its run over without "
         "one.",
         remedy="See the run's log in the webserver; drop the manifest again once it is mended.",
     )
-    run_id = drop.current.run_id if drop.current else None
-    if drop.attempt < drop.attempt_limit:
-        clients.ledger.release(drop, reason, run_id=run_id)
-    else:
-        answer(clients, drop, receipt_of(clients, drop, "failed", reason=reason))
+
+
+def _never_began(drop: DropRecord) -> Reason:
+    return Reason(
+        code="attempt.never_began",
+        message=f"expected the run of attempt {drop.attempt} to begin, found it over before that, "
+        f"as {drop.unstarted} in a row before it.",
+        remedy="Check the code server and how busy its machine is, with `spatial-etl doctor` and "
+        "the run's events in the webserver; then drop the manifest again.",
+    )
 
 
 def _end_if_over(clients: Clients, seen: DropRecord, state: RunState | None) -> Version | None:
@@ -156,28 +187,31 @@ def _end_if_over(clients: Clients, seen: DropRecord, state: RunState | None) -> 
     is_canceled = state == "canceled"
     if drop.status in AT_WORK and not is_canceled and not is_over(clients, drop.current, state):
         return None
-    version = clients.catalog.version_of_drop(drop.id)
+    if not is_canceled:
+        return end_lost_attempt(clients, drop)
+    version = give_up(clients, drop)
     if version is not None:
         answer_published(clients, drop.id, version)
-    elif is_canceled:
-        reason = Reason(
-            code="attempt.canceled",
-            message="expected the run to end by itself, found it canceled in the webserver.",
-            remedy="Drop the manifest again, or re-execute the run, to run it again.",
-        )
-        answer(clients, drop, receipt_of(clients, drop, "canceled", reason=reason))
-    else:
-        end_lost_attempt(clients, drop)
-    return version
+        return version
+    reason = Reason(
+        code="attempt.canceled",
+        message="expected the run to end by itself, found it canceled in the webserver.",
+        remedy="Drop the manifest again, or re-execute the run, to run it again.",
+    )
+    answer(clients, drop, receipt_of(clients, drop, "canceled", reason=reason))
+    return None
 
 
 def _is_due(clients: Clients, drop: DropRecord) -> bool:
     last = drop.current
     if last is None or last.ended_at is None or drop.delivery.received_at >= last.ended_at:
         return True
-    tries = clients.settings.max_attempts - (drop.attempt_limit - last.number)
-    pause_s = clients.settings.retry_backoff_s * 2 ** (tries - 1)
-    return now() >= last.ended_at + timedelta(seconds=pause_s)
+    settings = clients.settings
+    tries = settings.max_attempts - (drop.attempt_limit - last.number) + drop.unstarted
+    longest_s = max(settings.retry_backoff_s, LONGEST_PAUSE_S)
+    pause_s = min(settings.retry_backoff_s * 2 ** (tries - 1), longest_s)
+    # A clock that was set back must not keep the drop waiting.
+    return not last.ended_at <= now() < last.ended_at + timedelta(seconds=pause_s)
 
 
 def _order(drop: DropRecord) -> RunOrder:

@@ -15,8 +15,7 @@ from libs.pipeline.workbench import Workbench
 def intake(bench: Workbench, drop_id: str, attempt: int) -> Intake:
     """Begin `attempt` of a drop; raises `SupersededError` where it may not begin.
 
-    `published` is the version that an earlier attempt published and died over, or that it
-    published although it had been given up.
+    `published` is the version that an earlier attempt published and died over.
     """
     clients = bench.clients
     drop = clients.ledger.begin_attempt(

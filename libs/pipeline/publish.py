@@ -48,12 +48,12 @@ def publish(bench: Workbench, dumped: Dumped) -> Published:
         )
         try:
             clients.ledger.begin_publishing(intake.drop_id, intake.attempt)
+            # Whoever gives the drop to another attempt in between seals this one, and its insert is
+            # refused, however late it comes.
+            committed = clients.catalog.publish(version)
         except SupersededError:
             _discard(bench, tables)
             raise
-        # Between the fence and this insert the drop may be given to another attempt. The unique
-        # manifest_id then lets one of the two in, and both files lie whole in the lake till then.
-        committed = clients.catalog.publish(version)
         if committed is not None:
             if committed.run_id != intake.run_id:
                 _discard(bench, tables)

@@ -1,15 +1,15 @@
 """The reaper: takes away what runs left that could not clean up after themselves.
 
-Ephemeral schemas, work folders, objects and half uploads in the lake, claims and run records in the
-ledger. Each is judged by the run it belongs to (`libs.pipeline.proof`); what no run of this ledger
-owns is left alone and said so. The answer of a drop that was given up although its run published
-is set right.
+Ephemeral schemas, work folders, objects and half uploads in the lake, claims, run records and seals
+in the ledger. Each is judged by the run it belongs to (`libs.pipeline.proof`); what no run of this
+ledger owns is left alone and said so.
 
 What belongs here: finding what is left, and deleting it. What does not: when this is done
 (`etl_pipelines.schedules`, `services.cli.reap`).
 """
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
@@ -20,14 +20,13 @@ from pydantic import ValidationError
 
 from libs.models.errors import TerminalError
 from libs.models.owner import RunMark
-from libs.pipeline.answer import GIVEN_UP, answer_published
 from libs.pipeline.attempts import AT_WORK, end_lost_attempt
 from libs.pipeline.proof import Verdict, judge
-from libs.pipeline.workbench import MARK_FILE, Clients
+from libs.pipeline.workbench import MARK_FILE, UNMARKED, Clients
 from libs.spatial_utils.schema_mapper import RunIdSchemaMapping
 from libs.storage.lake import run_of_key
 
-Kind = Literal["claim", "answer", "run", "schema", "folder", "upload", "object"]
+Kind = Literal["claim", "run", "seal", "schema", "folder", "upload", "object"]
 Judge = Callable[[str], Verdict]
 
 
@@ -57,8 +56,8 @@ def reap(clients: Clients, *, dry_run: bool = False) -> list[Finding]:
 
     kinds: tuple[Found, ...] = (
         _claims(clients, verdict_on),
-        _answers(clients),
         _run_records(clients, verdict_on),
+        _seals(clients),
         _schemas(clients),
         _folders(clients),
         _uploads(clients, verdict_on),
@@ -85,15 +84,6 @@ def _claims(clients: Clients, verdict_on: Judge) -> Found:
             yield finding, partial(end_lost_attempt, clients, drop)
 
 
-def _answers(clients: Clients) -> Found:
-    """Yield answers that are wrong: the drop was given up, yet its run published and then died."""
-    given_up = [drop.id for drop in clients.ledger.with_status(*GIVEN_UP)]
-    for version in clients.catalog.versions_of_drops(given_up):
-        why = f"its run published {version.dataset_id}@{version.version} before it ended"
-        finding = Finding("answer", f"drop {version.manifest_id}", version.run_id, True, why)
-        yield finding, partial(answer_published, clients, version.manifest_id, version)
-
-
 def _run_records(clients: Clients, verdict_on: Judge) -> Found:
     """Yield runs whose end nobody recorded, though their drops went on."""
     for run_id, drop_id in clients.ledger.unfinished_runs().items():
@@ -102,6 +92,25 @@ def _run_records(clients: Clients, verdict_on: Judge) -> Found:
         if holder is None or holder.run_id != run_id:
             finding = _judged("run", f"run {run_id}", run_id, verdict_on)
             yield finding, partial(clients.ledger.end_run, run_id, "lost")
+
+
+def _seals(clients: Clients) -> Found:
+    """Yield what keeps attempts from publishing that were given up.
+
+    It is needed while their process may live, and the drop is not published by another attempt,
+    which keeps them from it just as well. Of a process that cannot be seen that is never known.
+    """
+    for seal in clients.catalog.seals():
+        drop = clients.ledger.get(seal.drop_id)
+        attempt = drop.attempts[seal.attempt - 1] if drop is not None else None
+        run_id = attempt.run_id if attempt is not None else None
+        standing = attempt.owner.standing() if attempt is not None and attempt.owner else "gone"
+        if clients.catalog.version_of_drop(seal.drop_id) is not None:
+            is_over, why = True, "another attempt published its drop"
+        else:
+            is_over, why = standing == "gone", f"its process is {standing}"
+        name = f"attempt {seal.attempt} of drop {seal.drop_id}"
+        yield Finding("seal", name, run_id, is_over, why), partial(clients.catalog.unseal, seal)
 
 
 def _schemas(clients: Clients) -> Found:
@@ -118,10 +127,23 @@ def _schemas(clients: Clients) -> Found:
 def _folders(clients: Clients) -> Found:
     root = clients.settings.work_dir
     for folder in sorted(root.iterdir()) if root.is_dir() else ():
+        run_id = folder.name.removeprefix(UNMARKED)
         mark = _mark(_text(folder / MARK_FILE))
-        verdict = judge(clients, folder.name, mark)
-        finding = Finding("folder", str(folder), folder.name, verdict.is_over, verdict.why)
+        if mark is None and run_id != folder.name:
+            verdict = _of_age(folder, clients.settings.reap_after_s)
+        else:
+            verdict = judge(clients, run_id, mark)
+        finding = Finding("folder", str(folder), run_id, verdict.is_over, verdict.why)
         yield finding, partial(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _of_age(folder: Path, over_after_s: float) -> Verdict:
+    """Return the verdict on a folder whose run had no time to mark it, nor to put files there."""
+    try:
+        age_s = time.time() - folder.stat().st_mtime
+    except OSError:
+        return Verdict(False, "it went with its run just now")
+    return Verdict(age_s > over_after_s, f"it was made {age_s:.0f} s ago and never marked")
 
 
 def _uploads(clients: Clients, verdict_on: Judge) -> Found:
@@ -134,8 +156,8 @@ def _objects(clients: Clients, verdict_on: Judge) -> Found:
     """Yield files that no version names.
 
     They are listed before the versions are read: what is published in between is named. Once a run
-    is proved to be over it publishes nothing more, so the last look at its version, after the
-    verdict, settles it.
+    is proved to be over it publishes nothing more, as its process is gone or its attempt was sealed
+    when it was given up; so the last look at its version, after the verdict, settles it.
     """
     keys = clients.lake.list_keys()
     named = clients.catalog.published_keys()

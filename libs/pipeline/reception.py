@@ -11,14 +11,12 @@ orders it gets).
 import hashlib
 import logging
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 from libs.ledger.ledger import now
 from libs.ledger.records import Delivery, DropRecord, FileClaim
-from libs.models.errors import ManifestError, Reason, SpatialEtlError, TransientError
+from libs.models.errors import ManifestError, Reason, SpatialEtlError
 from libs.models.manifest import (
     MAX_MANIFEST_BYTES,
     Manifest,
@@ -28,9 +26,9 @@ from libs.models.manifest import (
 )
 from libs.models.receipt import Receipt
 from libs.models.version import dataset_path
-from libs.patience import is_outage
+from libs.patience import holding_up_nobody
 from libs.pipeline.admission import never_fits
-from libs.pipeline.answer import answer, receipt_of, settle
+from libs.pipeline.answer import answer, deliver, receipt_of, settle
 from libs.pipeline.attempts import FindRun, Reconciled, open_attempts, reconcile
 from libs.pipeline.recipe import RECIPE_VERSION
 from libs.pipeline.workbench import Clients
@@ -39,6 +37,7 @@ from libs.storage.client import ObjectInfo
 logger = logging.getLogger(__name__)
 
 RECEIVED_PER_LOOK = 100
+OUT_OF_ORDER_PER_LOOK = 10
 
 
 def look(clients: Clients, find_run: FindRun) -> Reconciled:
@@ -47,49 +46,45 @@ def look(clients: Clients, find_run: FindRun) -> Reconciled:
     `find_run` is asked as in `libs.pipeline.attempts.reconcile`.
     """
     for drop in clients.ledger.unsettled():
-        if drop.receipt is not None:
-            with _holding_up_nobody(drop.delivery.key):
-                settle(clients, Receipt.model_validate(drop.receipt), drop.delivery)
+        with holding_up_nobody(drop.delivery.key):
+            deliver(clients, drop.id)
     items = clients.landing.list_manifests()
     _withdraw(clients, {(item.key, item.etag) for item in items})
     for item in _to_receive(clients, items):
-        with _holding_up_nobody(item.key):
+        with holding_up_nobody(item.key):
             _receive_or_refuse(clients, item)
     reconciled = reconcile(clients, find_run)
     opened = tuple(open_attempts(clients))
     return Reconciled(reconciled.orders + opened, reconciled.published)
 
 
-@contextmanager
-def _holding_up_nobody(key: str) -> Iterator[None]:
-    """Let a look go on behind a manifest that a server refuses to take part in.
-
-    It is tried again at the next look. A server that does not answer at all ends the look.
-    """
-    try:
-        yield
-    except TransientError as err:
-        if is_outage(err):
-            raise
-        logger.exception("could not receive or answer %s", key)
-
-
 def _to_receive(clients: Clients, items: list[ObjectInfo]) -> list[ObjectInfo]:
     """Return the manifests to receive at this look: so many that runs need not wait for the rest.
 
-    New ones go in order of arrival. Of those that wait for their files any may be looked at: none
-    keeps another from its turn.
+    New ones go in order of arrival, but for a few: were there many at the head that no look can get
+    rid of, the others would never have their turn. Of those that wait, for their files or for the
+    answer of a drop that they seem to be copies of, any may be looked at.
     """
     claimed = clients.ledger.claimed_deliveries()
     waiting = clients.ledger.waiting_deliveries()
+    contents = {delivery.etag for delivery in claimed}
     new: list[ObjectInfo] = []
     again: list[ObjectInfo] = []
     for item in items:
-        delivery = (item.key, item.etag)
+        delivery = _delivery(item)
         if delivery not in claimed:
-            (again if delivery in waiting else new).append(item)
-    sampled = random.sample(again, min(len(again), RECEIVED_PER_LOOK))
-    return new[:RECEIVED_PER_LOOK] + sampled
+            is_again = delivery in waiting or item.etag in contents
+            (again if is_again else new).append(item)
+    in_order = RECEIVED_PER_LOOK - OUT_OF_ORDER_PER_LOOK
+    return [
+        *new[:in_order],
+        *_some(new[in_order:], OUT_OF_ORDER_PER_LOOK),
+        *_some(again, RECEIVED_PER_LOOK),
+    ]
+
+
+def _some(items: list[ObjectInfo], most: int) -> list[ObjectInfo]:
+    return random.sample(items, min(len(items), most))
 
 
 def _receive_or_refuse(clients: Clients, item: ObjectInfo) -> None:
@@ -110,7 +105,9 @@ def _receive_or_refuse(clients: Clients, item: ObjectInfo) -> None:
 
 
 def _delivery(item: ObjectInfo) -> Delivery:
-    return Delivery(key=item.key, etag=item.etag, received_at=item.last_modified or now())
+    dropped_at = item.last_modified or now()
+    kept_by_ledger = dropped_at.replace(microsecond=dropped_at.microsecond // 1000 * 1000)
+    return Delivery(key=item.key, etag=item.etag, received_at=kept_by_ledger)
 
 
 def receive(clients: Clients, item: ObjectInfo) -> None:
@@ -171,6 +168,8 @@ def _receive_valid(
     if missing:
         _wait(clients, drop, manifest.options.wait_for_files_s)
         return
+    # First: what moves the manifest away must not leave a drop that waits for it.
+    clients.ledger.forget_waiting(delivery)
     too_large = next(
         (file for file in files if file.size_bytes > clients.settings.max_file_bytes), None
     )
@@ -189,7 +188,6 @@ def _receive_valid(
         logger.info("claimed %s as drop %s", delivery.key, drop.id[:12])
     else:
         _meet_again(clients, drop)
-    clients.ledger.forget_waiting(delivery)
 
 
 def _claims(clients: Clients, manifest: Manifest) -> tuple[FileClaim, ...]:
@@ -269,9 +267,11 @@ def _insert_refused(clients: Clients, drop: DropRecord, reason: Reason) -> None:
             "receipt": receipt.model_dump(mode="json"),
         }
     )
-    if not clients.ledger.insert(refused):
+    if clients.ledger.insert(refused):
+        deliver(clients, drop.id)
+    else:
         clients.ledger.record_redelivery(drop.id, drop.delivery)
-    settle(clients, receipt, drop.delivery)
+        settle(clients, receipt, drop.delivery)
     logger.info("rejected %s: %s", drop.delivery.key, reason.code)
 
 
@@ -311,19 +311,23 @@ def _may_run_again(known: DropRecord) -> bool:
 def _withdraw(clients: Clients, there: set[tuple[str, str]]) -> None:
     """Answer the waiting drops whose manifest was taken away or replaced."""
     for drop in clients.ledger.with_status("waiting"):
-        if (drop.delivery.key, drop.delivery.etag) in there:
-            continue
-        if clients.landing.holds(drop.delivery.key, drop.delivery.etag):
-            # Dropped, and claimed by another look, since this one listed the manifests.
-            continue
-        if clients.ledger.is_delivered_otherwise(drop):
-            # Whoever claimed the drop that it became died before forgetting this one.
-            clients.ledger.forget_waiting(drop.delivery)
-            continue
-        reason = Reason(
-            code="manifest.withdrawn",
-            message="expected the manifest to stay until its files have come, found it gone or "
-            "replaced.",
-            remedy="Drop the manifest again if it should run.",
-        )
-        answer(clients, drop, receipt_of(clients, drop, "canceled", reason=reason))
+        if (drop.delivery.key, drop.delivery.etag) not in there:
+            with holding_up_nobody(drop.delivery.key):
+                _withdraw_drop(clients, drop)
+
+
+def _withdraw_drop(clients: Clients, drop: DropRecord) -> None:
+    if clients.landing.holds(drop.delivery.key, drop.delivery.etag):
+        # Dropped, and claimed by another look, since this one listed the manifests.
+        return
+    if clients.ledger.is_delivered_otherwise(drop):
+        # Another look found its files and claimed the drop that it became.
+        clients.ledger.forget_waiting(drop.delivery)
+        return
+    reason = Reason(
+        code="manifest.withdrawn",
+        message="expected the manifest to stay until its files have come, found it gone or "
+        "replaced.",
+        remedy="Drop the manifest again if it should run.",
+    )
+    answer(clients, drop, receipt_of(clients, drop, "canceled", reason=reason))

@@ -141,7 +141,7 @@ class LandingZone:
         folder already, or gone.
 
         One that is dropped under the same name between the last look and the deletion is lost
-        where the server deletes without a condition; S3 offers no better.
+        where the server deletes whatever the condition; plain S3 offers no better.
         """
         other = (REJECTED if folder == ARCHIVE else ARCHIVE) + key.removeprefix(MANIFESTS)
         places = {key: dropped_at, other: None, _with_etag(other, etag): None}

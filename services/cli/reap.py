@@ -25,8 +25,7 @@ def reap(context: click.Context, /, dry_run: bool, as_json: bool) -> None:
     Ephemeral schemas, work folders, files in the lake that no version names, half uploads, and
     claims in the ledger, where the run they belong to is proved to be over: its process is gone
     from this machine, or it gave no sign of life for long enough. What a live run uses, and what
-    belongs to another service, is kept. The answer of a drop that was given up although its run
-    published is set right. Says what and why.
+    belongs to another service, is kept. Says what and why.
     """
     findings = take_away(connections(context).clients, dry_run=dry_run)
     if as_json:

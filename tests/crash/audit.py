@@ -22,6 +22,7 @@ from pymongo.database import Database
 from tests.support import bare_s3_client
 
 FINAL = {"published", "unchanged", "rejected", "failed", "canceled"}
+IS_VERSION = {"version": {"$ne": 0}}
 FOLDERS = {"published": "archive", "unchanged": "archive"}
 Document = dict[str, Any]
 
@@ -140,7 +141,7 @@ class Auditor:
 
     def _versions(self, scene: Scene) -> None:
         found, ledger = scene.found, scene.ledger
-        versions = list(ledger.assets.find({}))
+        versions = list(ledger.assets.find(IS_VERSION))
         for column in ("manifest_id", "run_id"):
             counts = Counter(version[column] for version in versions)
             found.duplicate.extend(
@@ -157,11 +158,13 @@ class Auditor:
         found, ledger = scene.found, scene.ledger
         named = {
             output["key"]
-            for version in ledger.assets.find({})
+            for version in ledger.assets.find(IS_VERSION)
             for table in version["tables"]
             for output in table["outputs"]
         }
         found.leaked.extend(f"object {key}" for key in sorted(scene.lake - named))
+        seals = ledger.assets.find({"version": 0})
+        found.leaked.extend(f"seal {seal['_id']}" for seal in seals)
         uploads = self.s3._list_multipart_uploads(self.settings["MINIO_LAKE_BUCKET"]).uploads
         found.leaked.extend(f"upload {upload.object_name}" for upload in uploads)
         manifests = (key for key in scene.landing if key.startswith("manifests/"))

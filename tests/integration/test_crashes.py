@@ -83,26 +83,28 @@ def test_a_run_stopped_across_its_lease_changes_nothing_when_it_wakes(
     assert "attempt.superseded" in stopped.journal.with_suffix(".log").read_text()
     assert state_of(stage) == before
     # Its schema and folder are gone with it; a file it was writing when it was told may stay.
-    assert {finding.kind for finding in reap(stage.clients) if finding.is_over} <= {"object"}
+    kinds = {finding.kind for finding in reap(stage.clients) if finding.is_over}
+    assert kinds <= {"object", "seal"}
     assert stage.audit("probe", "zombie") == Audit()
 
 
-def test_of_two_attempts_behind_the_fence_the_first_to_insert_wins(stage: Stage) -> None:
+def test_of_two_attempts_behind_the_fence_the_later_one_publishes(stage: Stage) -> None:
     at = stage.number_of(*AFTER_FENCE)
     stage.drop("zombie", "zombie")
     first, _ = stage.stop(at, lease_s=1)
     time.sleep(1)
-    # It looks, as the daemon does: the attempt is given up and the next one opened.
-    second, _ = stage.stop(at - 1)
+    # It looks, as the daemon does: the attempt is sealed, given up, and the next one opened.
+    second, _ = stage.stop(at)
 
     wake(first)
     wake(second)
 
     after = state_of(stage)
-    assert (after["version"]["attempt"], after["receipt"]["attempt"]) == (1, 1)
-    assert (second.exitcode, after["drop"]["attempt"]) == (0, 2)
+    assert (after["version"]["attempt"], after["receipt"]["attempt"]) == (2, 2)
+    assert (first.exitcode, second.exitcode, after["drop"]["attempt"]) == (1, 0, 2)
     assert after["archived"]
-    assert not any(finding.is_over for finding in reap(stage.clients))
+    kinds = {finding.kind for finding in reap(stage.clients) if finding.is_over}
+    assert kinds <= {"object", "seal"}
     assert stage.audit("probe", "zombie") == Audit()
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+import pytest
+
 from libs.models.errors import SupersededError
 from libs.models.version import Version
 from libs.pipeline.answer import answer_published
@@ -109,6 +111,27 @@ def test_manifests_for_one_dataset_published_at_once_get_numbers_without_a_gap(
     named = {output.key for item in versions for table in item.tables for output in table.outputs}
     there = {key for key in line.clients.lake.list_keys() if key.startswith(f"test/{name}/")}
     assert there == named
+
+
+def test_a_manifest_dropped_at_the_last_moment_before_its_name_is_freed_stays(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The local stack's server heeds a condition on deleting."""
+    landing, key = line.clients.landing, "manifests/last-moment.json"
+    landing.put_json(key, b"answered")
+    (answered,) = [item for item in landing.list_manifests() if item.key == key]
+    holds = type(landing).holds
+
+    def replaced_after_the_last_look(*args: Any, **named: Any) -> bool:
+        held = holds(*args, **named)
+        landing.put_json(key, b"dropped since")
+        return held
+
+    with monkeypatch.context() as patch:
+        patch.setattr("libs.storage.landing.LandingZone.holds", replaced_after_the_last_look)
+        patch.setattr(landing.client, "copy_object", lambda *_: None)
+        landing.settle(key, answered.etag, folder="archive/")
+    assert landing.read_manifest(landing.stat(key)) == b"dropped since"
 
 
 def test_one_manifest_dropped_by_two_clients_runs_once_and_answers_both(

@@ -152,7 +152,12 @@ class Reception:
         """Let the run of an order publish, and die before it answers."""
         self.start(order)
         self.clients.ledger.begin_publishing(order.drop_id, order.attempt)
-        version = examples.version(number, manifest_id=order.drop_id, dataset_id=order.dataset_id)
+        version = examples.version(
+            number,
+            manifest_id=order.drop_id,
+            dataset_id=order.dataset_id,
+            attempt=order.attempt,
+        )
         assert self.clients.catalog.publish(version) == version
 
     def fail(self, order: RunOrder, error: SpatialEtlError) -> str:

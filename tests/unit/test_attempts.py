@@ -4,7 +4,14 @@ import json
 
 import pytest
 
-from libs.models.errors import CrsError, FidelityError, LedgerError, SpatialEtlError
+from libs.models.errors import (
+    CrsError,
+    FidelityError,
+    LedgerError,
+    SpatialEtlError,
+    StorageError,
+)
+from libs.models.receipt import Receipt
 from libs.pipeline import reception as reception_module
 from libs.storage.landing import LandingZone
 from tests.unit.conftest import Reception
@@ -45,10 +52,41 @@ def test_attempts_are_farther_and_farther_apart(dropped: Reception) -> None:
     assert dropped.order().attempt == 3
 
 
-def test_a_run_that_ends_before_it_began_is_lost_too(dropped: Reception) -> None:
-    order = dropped.order()
-    dropped.runs[order.run_key] = "ended"
-    assert [item.attempt for item in dropped.look() or dropped.look()] == [2]
+def test_runs_that_never_begin_cost_no_attempt_but_not_for_ever(dropped: Reception) -> None:
+    for number in range(1, 15):
+        order = next(iter(dropped.look() or dropped.look()))
+        assert order.attempt == number
+        if number == 4:
+            dropped.start(order)
+        dropped.runs[order.run_key] = "ended"
+    (drop,) = dropped.clients.ledger.find()
+    assert (drop.attempt, drop.attempt_limit, drop.unstarted) == (14, 15, 9)
+    assert dropped.look() == []
+    receipt = dropped.receipt("roads.json")
+    assert (receipt.status, receipt.reason.code) == ("failed", "attempt.never_began")
+    assert "as 9 in a row before it" in receipt.reason.message
+    dropped.drop("roads.json", document())
+    assert dropped.order().attempt == 15
+    (drop,) = dropped.clients.ledger.find()
+    assert (drop.attempt_limit, drop.unstarted) == (17, 0)
+
+
+def test_runs_that_never_begin_are_farther_and_farther_apart(dropped: Reception) -> None:
+    dropped.set(retry_backoff_s=100)
+    for pause_s in (100, 200, 400, 600, 600):
+        dropped.runs[dropped.order().run_key] = "ended"
+        assert dropped.look() == []
+        dropped.clock.advance(pause_s - 3)
+        assert dropped.look() == []
+        dropped.clock.advance(3)
+
+
+def test_a_clock_that_is_set_back_keeps_no_drop_waiting(dropped: Reception) -> None:
+    dropped.set(retry_backoff_s=10)
+    dropped.fail(dropped.order(), LOST)
+    assert dropped.look() == []
+    dropped.clock.advance(-3600)
+    assert dropped.order().attempt == 2
 
 
 def test_a_running_drop_whose_run_nobody_knows_is_lost(dropped: Reception) -> None:
@@ -125,6 +163,114 @@ def test_a_manifest_replaced_while_its_drop_runs_is_neither_lost_nor_archived_un
     assert dropped.waiting_manifests() == []
     (kept,) = dropped.names("rejected/")
     assert json.loads(dropped.minio.content(BUCKET, f"rejected/{kept}")) == replacement
+
+
+def test_the_same_manifest_dropped_again_over_a_changed_file_runs_beside_the_first(
+    dropped: Reception,
+) -> None:
+    first = dropped.order()
+    dropped.start(first)
+    dropped.clock.advance(5)
+    dropped.upload(ROADS, content=b"newer data")
+    dropped.drop("roads.json", document())
+    second = dropped.order()
+    assert second.drop_id != first.drop_id
+    dropped.fail_running(first, CRS_MISSING)
+    assert dropped.waiting_manifests() == ["roads.json"]
+    dropped.publish(second)
+    assert dropped.waiting_manifests() == []
+    assert dropped.receipt("roads.json").drop_id == second.drop_id
+
+
+def test_the_same_manifest_dropped_again_while_it_runs_is_answered_once_more(
+    dropped: Reception,
+) -> None:
+    order = dropped.order()
+    dropped.runs[order.run_key] = "active"
+    dropped.clock.advance(5)
+    dropped.drop("roads.json", document())
+    assert dropped.look() == []
+    dropped.publish(order)
+    assert dropped.waiting_manifests() == ["roads.json"]
+    assert dropped.look() == []
+    assert dropped.waiting_manifests() == []
+    assert dropped.receipt("roads.json").version == 1
+    assert dropped.look() == []
+
+
+def test_of_two_manifests_under_one_name_the_receipt_is_the_last_ones(dropped: Reception) -> None:
+    first = dropped.order()
+    dropped.start(first)
+    dropped.drop("roads.json", document(batch_id="second"))
+    second = dropped.order()
+    dropped.fail(second, CRS_MISSING)
+    dropped.fail_running(first, CRS_MISSING)
+    assert dropped.receipt("roads.json").batch_id == "second"
+
+
+def test_whoever_delivers_an_answer_too_late_delivers_the_last_one_after_it(
+    dropped: Reception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = dropped.order()
+    put = LandingZone.put_receipt
+
+    def stopped_meanwhile(landing: LandingZone, receipt: Receipt) -> str:
+        monkeypatch.setattr(LandingZone, "put_receipt", put)
+        dropped.look()
+        assert dropped.receipt("roads.json").status == "failed"
+        dropped.drop("roads.json", document())
+        dropped.publish(dropped.order())
+        return put(landing, receipt)
+
+    monkeypatch.setattr(LandingZone, "put_receipt", stopped_meanwhile)
+    dropped.fail(first, FidelityError("fidelity.x", "m", remedy="r"))
+
+    assert dropped.receipt("roads.json").status == "published"
+    assert dropped.names("archive/") == ["roads.json"]
+    assert dropped.names("rejected/") == dropped.waiting_manifests() == []
+    assert dropped.clients.ledger.unsettled() == []
+
+
+def test_a_copy_whose_answer_was_interrupted_after_it_moved_keeps_its_answer(
+    dropped: Reception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropped.publish(dropped.order())
+    dropped.minio.remove_object(BUCKET, "uploads/roads.gpkg")
+    dropped.drop("again.json", document())
+    dropped.look()
+    assert "waiting" in dropped.statuses()
+    dropped.upload(ROADS)
+    settle = LandingZone.settle
+
+    def interrupted(*args: object, **named: object) -> None:
+        settle(*args, **named)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LandingZone, "settle", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            dropped.look()
+    assert dropped.look() == []
+    assert dropped.receipt("again.json").status == "unchanged"
+    assert dropped.statuses() == ["published"]
+
+
+def test_a_receipt_that_cannot_be_written_holds_up_no_other_drop(
+    dropped: Reception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = dropped.order()
+    dropped.runs[lost.run_key] = "canceled"
+    dropped.drop("second.json", document(batch_id="second"))
+    full = StorageError("storage.full", "expected room, found none.", remedy="Make room.")
+
+    def refused(*_: object) -> None:
+        raise full
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LandingZone, "put_receipt", refused)
+        assert [order.batch_id for order in dropped.look()] == ["second"]
+    dropped.look()
+    assert dropped.receipt("roads.json").status == "canceled"
 
 
 def test_a_thousand_drops_are_started_in_order_of_arrival_and_never_too_many(

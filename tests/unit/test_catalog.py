@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from libs.ledger.catalog import Catalog
-from libs.models.errors import NotFoundError
+from libs.models.errors import NotFoundError, SupersededError
 from tests.unit.examples import ROADS, version
 
 
@@ -34,6 +34,35 @@ def test_a_second_attempt_of_a_drop_finds_the_first_ones_version(catalog: Catalo
 def test_a_number_taken_by_the_same_drop_is_its_version(catalog: Catalog) -> None:
     catalog.publish(version(1, run_id="run1"))
     assert catalog.publish(version(1, run_id="run2")).run_id == "run1"
+
+
+def test_a_sealed_attempt_publishes_nothing_and_the_next_one_does(catalog: Catalog) -> None:
+    for _ in range(2):
+        assert catalog.seal("d1", 1) is None
+    with pytest.raises(SupersededError, match="found that it was given up"):
+        catalog.publish(version(1))
+    assert catalog.version_of_drop("d1") is None
+    assert (catalog.datasets(), catalog.published_keys()) == ([], set())
+
+    second = version(1, attempt=2, run_id="run2")
+    assert catalog.publish(second) == second
+    (seal,) = catalog.seals()
+    catalog.unseal(seal)
+    assert catalog.seals() == []
+    assert catalog.publish(version(2, manifest_id="d1")) == second
+
+
+def test_a_seal_that_comes_too_late_tells_what_was_published(catalog: Catalog) -> None:
+    catalog.publish(version(1))
+    assert catalog.seal("d1", 1) == version(1)
+    assert catalog.seals() == []
+
+
+def test_a_sealed_attempt_is_told_so_where_its_number_is_taken_too(catalog: Catalog) -> None:
+    catalog.seal("d1", 1)
+    catalog.publish(version(1, manifest_id="another"))
+    with pytest.raises(SupersededError):
+        catalog.publish(version(1))
 
 
 def test_datasets_are_numbered_apart(catalog: Catalog) -> None:

@@ -140,54 +140,79 @@ def test_a_lease_given_back_is_not_lost(dropped: Reception) -> None:
         assert not told.wait(0.1)
 
 
-def test_a_later_attempt_finds_what_the_zombie_published(
+def test_a_later_attempt_finds_what_an_earlier_one_published(
     dropped: Reception, bench: Workbench
 ) -> None:
     order = dropped.order()
-    zombie = dropped.start(order)
-    dropped.clients.ledger.begin_publishing(order.drop_id, 1)
-    dropped.clock.advance(60)
-    (second,) = dropped.look() or dropped.look()
-    made = version(1, manifest_id=order.drop_id, dataset_id=order.dataset_id, run_id=zombie)
-    dropped.clients.catalog.publish(made)
-
+    dropped.commit(order)
+    known = dropped.clients.ledger.get(order.drop_id)
+    dropped.clients.ledger.release(known, REASON)
+    second = dropped.order()
+    made = dropped.clients.catalog.version_of_drop(order.drop_id)
     assert intake(bench, second.drop_id, second.attempt).published == made
 
 
-@pytest.mark.parametrize("dies", [False, True])
-@pytest.mark.parametrize("given_up_as", ["failed", "canceled"])
-def test_a_drop_given_up_between_fence_and_commit_is_published_all_the_same(
-    dropped: Reception, given_up_as: str, dies: bool
+@pytest.mark.parametrize("given_up_as", ["received", "failed", "canceled"])
+def test_an_attempt_given_up_between_fence_and_commit_publishes_nothing(
+    dropped: Reception, given_up_as: str
 ) -> None:
-    dropped.set(max_attempts=1)
+    dropped.set(max_attempts=3 if given_up_as == "received" else 1)
     order = dropped.order()
     zombie = dropped.start(order, HERE)
-    clients = dropped.clients
+    clients = replace(dropped.clients, postgis=NoSchemas())
     clients.ledger.begin_publishing(order.drop_id, 1)
     if given_up_as == "canceled":
         dropped.runs[order.run_key] = "canceled"
     dropped.clock.advance(60)
-    dropped.look()
-    assert dropped.receipt("roads.json").status == given_up_as
+    again = dropped.look() or dropped.look()
+
     made = version(1, manifest_id=order.drop_id, dataset_id=order.dataset_id, run_id=zombie)
-    clients.catalog.publish(made)
+    with pytest.raises(SupersededError) as caught:
+        clients.catalog.publish(made)
+    answer_error(clients, order.drop_id, 1, caught.value, run_id=zombie)
 
-    if dies:
-        clients = replace(clients, postgis=NoSchemas())
-        assert [item.kind for item in reap(clients, dry_run=True)] == ["answer"]
-        assert dropped.receipt("roads.json").status == given_up_as
-        reap(clients)
-        assert reap(clients) == []
+    assert clients.catalog.version_of_drop(order.drop_id) is None
+    assert [item.is_over for item in reap(clients) if item.kind == "seal"] == [False]
+    if given_up_as == "received":
+        dropped.publish(again[0])
+        assert dropped.receipt("roads.json").status == "published"
+        assert [item.is_over for item in reap(clients) if item.kind == "seal"] == [True]
+        assert clients.catalog.seals() == []
+        assert clients.catalog.publish(made).attempt == 2
     else:
-        superseded = SupersededError("a.b", "m", remedy="r")
-        assert answer_error(clients, order.drop_id, 1, superseded) == "published"
+        assert dropped.receipt("roads.json").status == given_up_as
 
-    receipt = dropped.receipt("roads.json")
-    assert (receipt.status, receipt.version, receipt.run_id) == ("published", 1, zombie)
-    assert dropped.statuses() == ["published"]
-    assert dropped.names("archive/") == ["roads.json"]
-    assert dropped.names("rejected/") == dropped.waiting_manifests() == []
-    assert dropped.look() == []
+
+def test_a_version_that_comes_after_its_runs_error_is_refused(dropped: Reception) -> None:
+    """An insert may lie at a ledger's door while the run that sent it has given up waiting."""
+    order = dropped.order()
+    run_id = dropped.start(order)
+    clients = replace(dropped.clients, postgis=NoSchemas())
+    clients.ledger.begin_publishing(order.drop_id, 1)
+    assert dropped.fail_running(order, LOST) == "received"
+    made = version(1, manifest_id=order.drop_id, dataset_id=order.dataset_id, run_id=run_id)
+    with pytest.raises(SupersededError):
+        clients.catalog.publish(made)
+    assert [item.is_over for item in reap(clients) if item.kind == "seal"] == [True]
+
+
+def test_a_run_that_passes_the_fence_while_it_is_given_up_keeps_its_drop(
+    dropped: Reception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = dropped.order()
+    dropped.start(order, HERE)
+    ledger = dropped.clients.ledger
+    release = Ledger.release
+
+    def passes_meanwhile(*args: Any, **named: Any) -> bool:
+        ledger.begin_publishing(order.drop_id, 1)
+        return release(*args, **named)
+
+    dropped.clock.advance(60)
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "release", passes_meanwhile)
+        assert dropped.look() == []
+    assert dropped.statuses() == ["publishing"]
 
 
 def test_a_second_run_of_an_attempt_leaves_the_record_of_the_first(
@@ -199,6 +224,9 @@ def test_a_second_run_of_an_attempt_leaves_the_record_of_the_first(
     with pytest.raises(SupersededError) as caught:
         ledger.begin_attempt(order.drop_id, 1, "second", owner=HERE, lease_s=60)
     assert answer_error(dropped.clients, order.drop_id, 1, caught.value) == "running"
+    for error in (LOST, caught.value):
+        told = answer_error(dropped.clients, order.drop_id, 1, error, run_id="second")
+        assert told == "running", "the run that works on the attempt has the say"
     assert database.runs.find_one({"_id": run_id})["status"] == "running"
 
 

@@ -69,12 +69,10 @@ def test_drops_come_in_order_of_arrival(ledger: Ledger, clock: Clock) -> None:
 
 @pytest.mark.parametrize("status", [*ACTIVE_STATUSES, *FINAL_STATUSES])
 def test_a_manifest_is_claimed_until_it_was_answered_and_moved(ledger: Ledger, status: str) -> None:
-    ledger.insert(drop(status=status))
+    ledger.insert(drop(status=status, receipt={"answered_at": "now"}))
     is_claimed = status != "waiting"
-    assert ledger.claimed_deliveries() == (
-        {("manifests/roads.json", "m1")} if is_claimed else set()
-    )
-    ledger.mark_settled(drop().id, drop().delivery)
+    assert ledger.claimed_deliveries() == ({drop().delivery} if is_claimed else set())
+    ledger.mark_settled(known(ledger))
     assert ledger.claimed_deliveries() == set()
 
 
@@ -86,6 +84,16 @@ def test_an_attempt_is_opened_by_one_of_two(ledger: Ledger) -> None:
     opened = known(ledger)
     assert (opened.status, opened.attempt, len(opened.attempts)) == ("queued", 1, 1)
     assert opened.current.number == 1
+
+
+def test_an_attempt_is_opened_for_a_run_that_asks_twice(ledger: Ledger) -> None:
+    """The ledger's first answer may be lost on its way."""
+    ledger.insert(drop())
+    seen = known(ledger)
+    for _ in range(2):
+        assert ledger.open_attempt(seen, run_id="run1") == 1
+    assert ledger.open_attempt(seen, run_id="run2") is None
+    assert len(known(ledger).attempts) == 1
 
 
 def test_an_attempt_begins_once(ledger: Ledger, queued: DropRecord) -> None:
@@ -158,6 +166,7 @@ def test_the_fence_may_be_passed_twice(ledger: Ledger, running: DropRecord) -> N
 def test_a_drop_is_answered_once(ledger: Ledger, running: DropRecord) -> None:
     assert ledger.answer(receipt(status="published", version=4), attempt=1)
     assert not ledger.answer(receipt(status="failed", reason=REASON), attempt=1)
+    assert ledger.answer(receipt(status="published", version=4), attempt=1), "an answer repeated"
     answered = known(ledger)
     assert (answered.status, answered.version, answered.reason) == ("published", 4, None)
     assert answered.receipt["status"] == "published"
@@ -192,6 +201,15 @@ def test_a_released_drop_waits_for_its_next_attempt(
     assert (released.status, released.current.reason) == ("received", REASON)
     assert ledger.open_attempt(released) == 2
     assert [item.number for item in known(ledger).attempts] == [1, 2]
+
+
+def test_a_drop_that_moved_on_since_it_was_seen_is_not_moved(
+    ledger: Ledger, running: DropRecord
+) -> None:
+    ledger.begin_publishing(running.id, 1)
+    assert not ledger.release(running, REASON)
+    assert not ledger.answer(receipt(status="failed"), attempt=1, status=running.status)
+    assert known(ledger).status == "publishing"
 
 
 @pytest.mark.parametrize("status", ["received", "published", "failed"])
@@ -253,10 +271,11 @@ def test_an_answer_is_unsettled_until_its_own_manifest_was_moved(
 ) -> None:
     assert ledger.unsettled() == []
     ledger.answer(receipt(), attempt=1)
-    assert [item.id for item in ledger.unsettled()] == ["d1"]
-    ledger.mark_settled("d1", AGAIN)
-    assert [item.id for item in ledger.unsettled()] == ["d1"]
-    ledger.mark_settled("d1", running.delivery)
+    (answered,) = ledger.unsettled()
+    for changes in ({"delivery": AGAIN}, {"receipt": {"answered_at": "at another time"}}):
+        assert not ledger.mark_settled(answered.model_copy(update=changes))
+        assert ledger.unsettled() == [answered]
+    assert ledger.mark_settled(answered)
     assert ledger.unsettled() == []
 
 

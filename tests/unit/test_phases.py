@@ -13,7 +13,7 @@ from libs.models.errors import CrsError, LedgerError, SupersededError
 from libs.models.receipt import PhaseRecord
 from libs.pipeline.workbench import Workbench
 from tests.unit.conftest import Reception
-from tests.unit.examples import NOON, ROADS, document
+from tests.unit.examples import GONE, NOON, ROADS, document
 
 CRS_MISSING = CrsError("crs.missing", "expected a CRS, found none.", remedy="Declare it.", file="f")
 LOST = LedgerError("ledger.unavailable", "expected an answer, found none.", remedy="Wait.")
@@ -58,7 +58,9 @@ def drop_id(reception: Reception) -> str:
     reception.upload(ROADS)
     reception.drop("roads.json", document())
     order = reception.order()
-    reception.start(order)
+    ledger = reception.clients.ledger
+    ledger.begin_attempt(order.drop_id, 1, Context.run_id, owner=GONE, lease_s=60)
+    reception.runs[order.run_key] = "active"
     return order.drop_id
 
 

@@ -1,14 +1,17 @@
 """The reaper takes what dead runs left, and nothing else."""
 
+import os
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from libs.models.owner import Owner, RunMark
 from libs.pipeline.reaping import Finding, reap
-from libs.pipeline.workbench import MARK_FILE, Clients
+from libs.pipeline.workbench import MARK_FILE, Clients, open_workbench
 from libs.spatial_utils.schema_mapper import RunIdSchemaMapping
 from tests.unit.conftest import Reception
 from tests.unit.examples import ELSEWHERE, GONE, HERE, NOON, version
@@ -26,7 +29,13 @@ class FakePostGIS:
         return dict(self.schemas)
 
     def drop_schema(self, schema: str) -> None:
-        del self.schemas[schema]
+        self.schemas.pop(schema, None)
+
+    def create_schema(self, schema: str, comment: str) -> None:
+        self.schemas[schema] = comment
+
+    def own_session(self) -> Any:
+        return SimpleNamespace(close=lambda: None)
 
 
 @pytest.fixture
@@ -187,6 +196,35 @@ def test_what_nobody_here_owns_is_kept(service: Reception) -> None:
         "nothing tells whose it is",
         "no run of this service made it",
     }
+
+
+def test_a_folder_that_was_never_marked_is_taken_once_it_is_old(service: Reception) -> None:
+    root = service.clients.settings.work_dir
+    for name, age_s in ((".unmarked-young", 0), (".unmarked-old", 3601)):
+        (root / name).mkdir(parents=True)
+        made_at = time.time() - age_s
+        os.utime(root / name, (made_at, made_at))
+    assert taken(reap(service.clients)) == [("folder", str(root / ".unmarked-old"))]
+    assert left(service) == [".unmarked-young"]
+
+
+def test_a_folder_has_its_mark_before_it_has_its_name(
+    service: Reception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = service.clients.settings.work_dir
+    write = Path.write_text
+    seen: list[list[str]] = []
+
+    def looked_at(path: Path, text: str) -> int:
+        seen.append([folder.name for folder in root.iterdir()])
+        return write(path, text)
+
+    monkeypatch.setattr(Path, "write_text", looked_at)
+    with open_workbench(service.clients, "run-a") as bench:
+        assert (bench.folder, seen) == (root / "run-a", [[".unmarked-run-a"]])
+        mark = RunMark.model_validate_json((bench.folder / MARK_FILE).read_text())
+        assert (mark.run_id, mark.owner) == ("run-a", HERE)
+    assert left(service) == []
 
 
 def test_a_claim_whose_holder_is_gone_is_let_go(service: Reception) -> None:

@@ -8,6 +8,7 @@ from libs.models.errors import StorageError
 from libs.models.manifest import MAX_MANIFEST_BYTES, Manifest
 from libs.pipeline import reception as reception_module
 from libs.pipeline.answer import receipt_of
+from libs.pipeline.reception import RECEIVED_PER_LOOK
 from libs.storage.landing import LandingZone
 from tests.unit.conftest import Reception
 from tests.unit.examples import BUCKET, ROADS, document
@@ -93,6 +94,37 @@ def test_the_same_drop_under_a_second_name_is_answered_without_a_run(dropped: Re
     assert "answered published" in receipt.note
     assert dropped.receipt("roads.json").status == "published"
     assert dropped.names("archive/") == ["again.json", "roads.json"]
+
+
+def test_copies_of_a_drop_that_runs_do_not_hold_up_what_came_after_them(
+    dropped: Reception,
+) -> None:
+    dropped.runs[dropped.order().run_key] = "active"
+    for number in range(RECEIVED_PER_LOOK + 1):
+        dropped.drop(f"copy-{number}.json", document())
+    dropped.clock.advance(1)
+    dropped.drop("newer.json", document(batch_id="newer"))
+    assert dropped.order().batch_id == "newer"
+
+
+def test_manifests_that_can_never_be_read_do_not_hold_up_what_came_after_them(
+    dropped: Reception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get = FakeMinio.get_object
+
+    def get_but_some(minio: FakeMinio, bucket: str, key: str, **how: Any) -> Any:
+        if "sealed" in key:
+            raise s3_error("InvalidObjectState", bucket, key)
+        return get(minio, bucket, key, **how)
+
+    monkeypatch.setattr(FakeMinio, "get_object", get_but_some)
+    dropped.runs[dropped.order().run_key] = "active"
+    for number in range(RECEIVED_PER_LOOK):
+        dropped.drop(f"sealed-{number}.json", document(batch_id=str(number)))
+    dropped.clock.advance(1)
+    dropped.drop("newer.json", document(batch_id="newer"))
+    orders = [order for _ in range(20) for order in dropped.look()]
+    assert {order.batch_id for order in orders} == {"newer"}
 
 
 def test_the_same_manifest_over_changed_files_is_a_new_drop(dropped: Reception) -> None:
