@@ -54,7 +54,7 @@ MISSING_CODES = frozenset({"NoSuchKey", "NoSuchObject", "NotFound", "ResourceNot
 MAX_KEY_BYTES, MAX_NAME_BYTES = 1024, 255
 # A HEAD request's refusal has no body, hence no code of the server's own.
 REFUSED_KEY = "BadRequest"
-CHANGED = "PreconditionFailed"
+GONE_OR_REPLACED = frozenset({"PreconditionFailed", *MISSING_CODES})
 NOT_IMPLEMENTED = "NotImplemented"
 
 
@@ -152,16 +152,16 @@ def stat(client: Minio, bucket: str, key: str) -> ObjectInfo | None:
 
 
 def remove(client: Minio, bucket: str, key: str, etag: str) -> bool:
-    """Delete an object while it is that one; False where the server found another.
+    """Delete an object while it is that one; False where the server found another, or none.
 
-    Of plain S3, deleting knows no condition: a server that has none takes no notice of it, or says
-    so. The minio client has no call that sends one.
+    Deleting knows a condition at AWS and in SeaweedFS. Other servers take no notice of it, as MinIO
+    does, or refuse it. The minio client has no call that sends one.
     """
     with translated(f"remove s3://{bucket}/{key}"):
         try:
             client._execute("DELETE", bucket, key, headers={"If-Match": f'"{etag}"'})
         except S3Error as err:
-            if err.code == CHANGED:
+            if err.code in GONE_OR_REPLACED:
                 return False
             if err.code != NOT_IMPLEMENTED:
                 raise

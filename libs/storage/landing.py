@@ -22,7 +22,6 @@ from libs.models.receipt import Receipt
 from libs.storage import client as s3
 
 MANIFESTS, ARCHIVE, REJECTED, RECEIPTS = "manifests/", "archive/", "rejected/", "receipts/"
-GONE_OR_REPLACED = frozenset({s3.CHANGED, *s3.MISSING_CODES})
 # S3 tells the time of an object in seconds at one place and finer at another.
 SAME_TIME_S = 1
 
@@ -58,7 +57,7 @@ class LandingZone:
                     request_headers={"If-Match": item.etag},
                 )
             except S3Error as err:
-                if err.code in GONE_OR_REPLACED:
+                if err.code in s3.GONE_OR_REPLACED:
                     return None
                 raise
             try:
@@ -154,7 +153,7 @@ class LandingZone:
                 condition = CopySource(self.bucket, source, match_etag=etag)
                 self.client.copy_object(self.bucket, target, condition)
             except S3Error as err:
-                if err.code in GONE_OR_REPLACED:
+                if err.code in s3.GONE_OR_REPLACED:
                     return None
                 raise
         if self.holds(source, etag, dropped_at=places[source]):

@@ -157,16 +157,19 @@ def test_a_manifest_replaced_at_the_last_moment_stays_where_deleting_knows_condi
     assert minio.content(BUCKET, "manifests/a.json") == b"2"
 
 
-def test_a_server_that_refuses_conditions_deletes_without(
-    landing: LandingZone, minio: FakeMinio, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_server_that_refuses_the_condition_or_finds_nothing_ends_no_move(
+    landing: LandingZone, minio: FakeMinio, monkeypatch: pytest.MonkeyPatch, is_gone: bool
 ) -> None:
     etag = put_manifest(minio, b"1")
 
     def refused(*_: object, **__: object) -> None:
-        raise s3_error("NotImplemented", BUCKET, "manifests/a.json")
+        if is_gone:
+            minio.remove_object(BUCKET, "manifests/a.json")
+        raise s3_error("NoSuchKey" if is_gone else "NotImplemented", BUCKET, "manifests/a.json")
 
     monkeypatch.setattr(minio, "_execute", refused)
-    landing.settle("manifests/a.json", etag, folder=ARCHIVE)
+    assert landing.settle("manifests/a.json", etag, folder=ARCHIVE) == "archive/a.json"
     assert minio.keys(BUCKET) == ["archive/a.json"]
 
 
