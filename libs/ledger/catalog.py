@@ -2,7 +2,7 @@
 
 A version's `_id` names the attempt that published it. So an attempt that was given up between its
 fence and its insert can be refused for ever: a seal takes its `_id` first. Seals are no versions:
-their number is 0, they hold no tables, and the reaper takes them away.
+their number is 0, they hold no tables, and they go when the drop is published, or with the reaper.
 
 What belongs here: publishing a version, sealing an attempt, and every query that reads versions.
 What does not: drops and attempts (`libs.ledger.ledger`).
@@ -98,6 +98,13 @@ class Catalog:
             self.database.assets.delete_one(
                 {"_id": _name(seal.drop_id, seal.attempt), "version": NO_VERSION}
             )
+
+    @patient
+    def unseal_published(self, drop_id: str) -> None:
+        """Take away the seals of a published drop: its version keeps other attempts out as well."""
+        names = {"$gt": _name(drop_id, 0), "$lt": _name(drop_id, ":")}
+        with translated("take away the seals of a drop"):
+            self.database.assets.delete_many({"_id": names, "version": NO_VERSION})
 
     @patient
     def _is_sealed(self, name: str) -> bool:
@@ -203,5 +210,5 @@ class Catalog:
         return Version.model_validate(document) if document else None
 
 
-def _name(drop_id: str, attempt: int) -> str:
+def _name(drop_id: str, attempt: int | str) -> str:
     return f"{drop_id}:{attempt}"
