@@ -37,8 +37,11 @@ WITH_FILES = (*WITH_VARIABLES, "docker-compose.secrets.yml",
 
 
 def output(*command: str, **options: Any) -> str:
-    """Return what a command prints; one that fails ends the test."""
-    done = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, **options)
+    """Return what a command prints; one that fails says why and ends the test."""
+    done = subprocess.run(command, check=False, text=True, capture_output=True, **options)
+    if done.returncode:
+        sys.stderr.write(done.stderr)
+    done.check_returncode()
     return done.stdout.strip()
 
 
@@ -141,7 +144,6 @@ def photograph(url: str, path: Path, wanted: str) -> None:
             "chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
             f"--user-data-dir={profile}", "--window-size=1500,900", "--virtual-time-budget=20000",
         ]  # fmt: skip
-        options = {"stderr": subprocess.DEVNULL, "timeout": 120}
-        while wanted not in output(*browser, "--dump-dom", url, **options):
+        while wanted not in output(*browser, "--dump-dom", url, timeout=120):
             assert time.monotonic() < until, f"{url} does not show {wanted}"
-        output(*browser, f"--screenshot={path}", url, **options)
+        output(*browser, f"--screenshot={path}", url, timeout=120)
