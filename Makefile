@@ -50,11 +50,12 @@ corpus: bootstrap ## drop every file of DIR, or the odd files, and compare what 
 fuzz: bootstrap ## drop N damaged files (500), the same ones for the same SEED
 	@$(PYTHON) -m tests.corpus --fuzz $(or $(N),500) --seed $(or $(SEED),1) $(ARGS)
 
-env: ## generate the passwords of the containers into .env, once
+env: ## generate the passwords of the containers into .env, once, and files of them beside it
 	@services/compose/env.sh
 
 compose-up: env ## build the images, start the containers, wait until all are healthy
 	@$(COMPOSE) up -d --build
+	@services/compose/wait.sh $(COMPOSE)
 
 compose-down: ## end the containers; data stays
 	@$(COMPOSE) down
@@ -62,5 +63,5 @@ compose-down: ## end the containers; data stays
 compose-logs: ## follow the containers' logs
 	@$(COMPOSE) logs -f --tail 50
 
-compose-test: bootstrap ## the containers on a machine that can pull no image: from bases to takeover
-	@$(PYTHON) -m tests.e2e.compose
+compose-test: bootstrap ## the containers on a machine that can pull no image, from none to the end
+	@COMPOSE="$(COMPOSE)" $(PYTHON) -m tests.e2e.compose $(ARGS)

@@ -4,12 +4,24 @@
 #   MC_HOST_store                         http://<administrator>:<password>@<host>:<port>
 #   MINIO_LANDING_BUCKET, MINIO_LAKE_BUCKET
 #   MINIO_<IDENTITY>_ACCESS_KEY, MINIO_<IDENTITY>_SECRET_KEY for PIPELINE, REAPER, UPLOADER, READER
+# Each secret key, and MC_HOST_store, may be given as a file: <NAME>_FILE in place of <NAME>.
 # Uses nothing but bash and mc: MinIO's images have little else.
 set -euo pipefail
 
 policies=${POLICIES:-$(dirname "$0")/policies}
 landing=${MINIO_LANDING_BUCKET:-landing-zone}
 lake=${MINIO_LAKE_BUCKET:-data-lake}
+
+from_file() {
+    local file_variable=${1}_FILE
+    local file=${!file_variable:-}
+    [[ -n $file ]] || return 0
+    if [[ ! -r $file ]]; then
+        echo "init.sh: expected $file_variable to name a file that can be read, found none at $file: mount it there" >&2
+        exit 78
+    fi
+    export "$1=$(<"$file")"
+}
 
 policy() {
     local text
@@ -28,6 +40,9 @@ identity() {
     [[ $found == *"\"$policy\""* ]] || mc admin policy attach store "$policy" --user "$access_key"
 }
 
+for secret in MC_HOST_store MINIO_{PIPELINE,REAPER,UPLOADER,READER}_SECRET_KEY; do
+    from_file "$secret"
+done
 scratch=$(mktemp)
 trap 'rm -f "$scratch"' EXIT
 mc mb --ignore-existing "store/$landing" "store/$lake"

@@ -22,4 +22,5 @@ cp "$config/postgresql.conf" "$PGDATA/postgresql.conf"
 pg_ctl -D "$PGDATA" -s -w -o "-c listen_addresses= -c unix_socket_directories=/run/postgresql" start
 psql -X -q -v ON_ERROR_STOP=1 -h /run/postgresql -U postgres -d postgres -f "$config/init.sql"
 pg_ctl -D "$PGDATA" -s -w -m fast stop
+unset ADMIN_PASSWORD COMPUTE_PASSWORD DAGSTER_PASSWORD
 exec postgres -D "$PGDATA" -c "listen_addresses=*" -c unix_socket_directories=/run/postgresql
