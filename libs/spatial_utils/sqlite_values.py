@@ -139,8 +139,15 @@ def tables_of_modules(path: str) -> dict[str, bool]:
 def _connected(path: str) -> Iterator[sqlite3.Connection]:
     address = f"{Path(path).absolute().as_uri()}?mode=ro"
     with closing(sqlite3.connect(address, uri=True)) as base:
-        base.execute("PRAGMA trusted_schema = OFF")
-        yield base
+        try:
+            base.execute("PRAGMA trusted_schema = OFF")
+            yield base
+        except sqlite3.Error as err:
+            raise SourceError(
+                "source.unreadable",
+                f"expected a database that SQLite can read to its end, found: {err}.",
+                remedy="Repair the file, or export it anew, and drop it again.",
+            ) from err
 
 
 @contextmanager

@@ -82,7 +82,7 @@ def _read_parquet(path: Path) -> Content:
 
 
 def _read_with_gdal(path: Path, layer: str, encoding: str | None) -> Content:
-    """Return a layer without a KML's ids.
+    """Return a layer without a KML's ids, and without those that GDAL gives a TopoJSON.
 
     GDAL 3.6 reads no ids of Placemarks, and `libs.spatial_utils.kml_losses` says so.
     """
@@ -100,10 +100,16 @@ def _read_with_gdal(path: Path, layer: str, encoding: str | None) -> Content:
     if meta["geometry_type"] is None or geometry not in table.column_names:
         geometry = None
     crs = CRS.from_user_input(meta["crs"]) if meta["crs"] else None
-    if path.suffix.lower() == ".kml" and "id" in table.column_names:
+    if "id" in table.column_names and _has_no_ids(path, name):
         table = table.drop_columns(["id"])
     found = content_of(table, geometry, crs)
     return _with_empty_shapes(found, path) if path.suffix.lower() == ".geojson" else found
+
+
+def _has_no_ids(path: Path, layer: str) -> bool:
+    if pyogrio.read_info(path, layer=layer)["driver"] == "TopoJSON":
+        return b'"id"' not in path.read_bytes()
+    return path.suffix.lower() == ".kml"
 
 
 def _with_empty_shapes(found: Content, path: Path) -> Content:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from libs.models.errors import SourceError
-from libs.spatial_utils.sqlite_values import stored_layer, unread_geometry
+from libs.spatial_utils.sqlite_values import stored_layer, tables_of_modules, unread_geometry
 from libs.spatial_utils.stored_values import StoredLayer
 
 FITTING: dict[str, list[Any]] = {
@@ -140,3 +140,16 @@ def test_a_name_with_its_geometry_column_means_the_table(tmp_path: Path) -> None
     compared(tmp_path, [1])
 
     assert of_layer(tmp_path / "d.sqlite", "t(geom)", "String JSON").columns[0].type == "Integer64"
+
+
+def test_a_database_that_is_damaged_inside_is_refused(tmp_path: Path) -> None:
+    compared(tmp_path, ["text"] * 2000)
+    path = tmp_path / "d.sqlite"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100] + b"\xde\xad" * 2000 + whole[4100:])
+
+    with pytest.raises(SourceError) as caught:
+        tables_of_modules(str(path))
+
+    assert caught.value.reason.code == "source.unreadable"
+    assert caught.value.reason.remedy
