@@ -294,8 +294,10 @@ def _meet_again(clients: Clients, drop: DropRecord) -> None:
         update={
             "manifest": drop.delivery.key,
             "status": "unchanged" if receipt.status == "published" else receipt.status,
-            "note": f"The same drop was answered {receipt.status} on "
-            f"{receipt.answered_at.isoformat()}; nothing was run. Change batch_id to run it again.",
+            # Whoever waits for this answer tells it from an earlier one by what the receipt holds.
+            "note": f"What came on {drop.delivery.received_at.isoformat()} is the drop that was "
+            f"answered {receipt.status} on {receipt.answered_at.isoformat()}; nothing was run. "
+            "Change batch_id to run it again.",
         }
     )
     clients.ledger.record_redelivery(known.id, drop.delivery)

@@ -80,6 +80,19 @@ def test_a_drop_that_is_answered_during_a_look_keeps_its_answer(
     assert dropped.waiting_manifests() == []
 
 
+def test_a_drop_that_comes_again_and_again_has_a_receipt_of_its_own_each_time(
+    dropped: Reception,
+) -> None:
+    dropped.publish(dropped.order())
+    receipts = []
+    for _ in range(2):
+        dropped.drop("roads.json", document())
+        assert dropped.look() == []
+        receipts.append(dropped.receipt("roads.json"))
+    assert [receipt.status for receipt in receipts] == ["unchanged"] * 2
+    assert receipts[0] != receipts[1]
+
+
 def test_the_same_drop_under_a_second_name_is_answered_without_a_run(dropped: Reception) -> None:
     order = dropped.order()
     dropped.drop("again.json", document())
