@@ -68,9 +68,7 @@ class Server:
             _read(order, out, err)
         for descriptor in (order, out, err):
             os.close(descriptor)
-        # Both sides do so, that it is done whichever comes first.
-        with suppress(ProcessLookupError):
-            os.setpgid(child, child)
+        set_group(child)
         self._watch(child, socket.socket(fileno=told))
 
     def _watch(self, child: int, client: socket.socket) -> None:
@@ -99,6 +97,13 @@ class Server:
 
         self._selector.register(client, selectors.EVENT_READ, pass_on)
         self._selector.register(ended, selectors.EVENT_READ, tell)
+
+
+def set_group(child: int) -> None:
+    """Give a child its process group; it does so as well, that it is done whoever comes first."""
+    # It has ended already, or it did it itself and has become another program since.
+    with suppress(ProcessLookupError, PermissionError):
+        os.setpgid(child, child)
 
 
 def _read(order: int, out: int, err: int) -> NoReturn:

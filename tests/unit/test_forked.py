@@ -192,6 +192,19 @@ def test_a_server_that_is_not_seen_to_have_ended_is_replaced(
     assert int(read(SERVER, server=server).stdout) != first
 
 
+def test_a_child_that_is_another_program_by_now_ends_no_server() -> None:
+    code = (
+        "import os, subprocess\n"
+        "from libs.spatial_utils.fork_server import set_group\n"
+        "with subprocess.Popen(['sleep', '5'], process_group=0) as child:\n"
+        "    set_group(child.pid)\n"
+        "    print(os.getpgid(child.pid) == child.pid)\n"
+        "    child.kill()"
+    )
+    command = [sys.executable, "-c", code]
+    assert subprocess.check_output(command, cwd=Path(__file__).parents[2]) == b"True\n"
+
+
 def test_readers_find_no_pandas(read: Read) -> None:
     asked = "import pyarrow as pa, sys; pa.array([1]); print('pandas' in sys.modules)"
     assert read(asked).stdout == "False\n"
