@@ -226,6 +226,18 @@ def test_a_companion_alone_is_refused(drop: Drop, key: str) -> None:
     assert error.reason.file == f"s3://{BUCKET}/{key}"
 
 
+def test_a_packed_shapefile_without_its_shapes_is_no_table(drop: Drop) -> None:
+    table = {"Roads.dbf": described("Roads", driver="ESRI Shapefile")}
+    names = ("up/Roads.dbf", "up/ROADS.SHX", "up/Roads.prj")
+    error = drop.refusal({"a.zip": packed(*names)}, table)
+    assert error.reason.code == "source.lonely_companion"
+    assert error.reason.file == f"s3://{BUCKET}/a.zip!/up/Roads.dbf"
+    assert "found none" in error.reason.message
+    assert "into the archive" in error.reason.remedy
+    fonts = packed("up/Roads.dbf", "fonts/roads.shx")
+    assert len(drop.find({"b.zip": fonts}, table)[0]) == 1
+
+
 def test_parts_whose_names_differ_by_case_belong_together(drop: Drop) -> None:
     layers, _ = drop.find(
         {"a.zip": packed("Roads.shp", "ROADS.SHX", "roads.DBF")}, {"Roads.shp": SHAPEFILE}

@@ -34,7 +34,7 @@ from libs.spatial_utils.crs_text import (
 from libs.spatial_utils.file_sets import companion_of
 from libs.spatial_utils.layers import Layer, SourceDescription
 from libs.spatial_utils.recognition import recognise
-from libs.spatial_utils.shapefile_counts import shapes_and_records
+from libs.spatial_utils.shapefile_index import require_parts_agree
 from libs.spatial_utils.table_request import TableRequest
 
 SHARED_SUFFIXES = (".json", ".tab", ".xml")
@@ -190,6 +190,7 @@ def _drivers(groups: Sequence[FileGroup]) -> list[tuple[FileGroup, str]]:
     """
     if not groups[0].main.is_member:
         return [(group, _loose_driver(group)) for group in groups]
+    _require_shapes(groups)
     said = groups[0].file.format
     declared = None
     if said and f".{said.lower()}" not in ARCHIVE_SUFFIXES:
@@ -212,16 +213,30 @@ def _loose_driver(group: FileGroup) -> str:
     driver = _recognised(group, group.file.format)
     mains = companion_of(group.name)
     if driver is None and mains:
-        suffixes = " or ".join(PurePosixPath(name).suffix for name, _ in mains)
-        raise SourceError(
-            "source.lonely_companion",
-            f"expected a file that {group.name} belongs to ({suffixes}), found none of its name.",
-            remedy="Name that file in the same manifest, in the same folder.",
-            file=group.label,
-        )
+        raise _without_main(group, " or ".join(PurePosixPath(name).suffix for name, _ in mains))
     if driver is None:
         raise drivers.unknown_format(group.label, group.name)
     return driver
+
+
+def _require_shapes(groups: Sequence[FileGroup]) -> None:
+    """Raise `SourceError` where the .shp of a packed shapefile is missing: its .shx is there."""
+    indexes = {group.main.place.lower() for group in groups if _suffix(group.name) == ".shx"}
+    for group in groups:
+        place = group.main.place.lower()
+        if place.endswith(".dbf") and place.removesuffix(".dbf") + ".shx" in indexes:
+            raise _without_main(group, ".shp")
+
+
+def _without_main(group: FileGroup, suffix: str) -> SourceError:
+    return SourceError(
+        "source.lonely_companion",
+        f"expected a file that {group.name} belongs to ({suffix}), found none of its name.",
+        remedy="Pack it into the archive, in the same folder."
+        if group.main.is_member
+        else "Name it in the same manifest, in the same folder.",
+        file=group.label,
+    )
 
 
 def _open(bench: Workbench, wanted: _Wanted, warnings: list[Warn]) -> _Source | None:
@@ -278,15 +293,7 @@ def _describe(
         spool=spool,
         file=candidate.label,
     )
-    counts = shapes_and_records(candidate.path)
-    if counts and counts[0] != counts[1]:
-        raise SourceError(
-            "source.shapefile_counts_differ",
-            f"expected as many shapes as records of attributes, found {counts[0]} in the .shx "
-            f"and {counts[1]} in the .dbf.",
-            remedy="Upload all parts of one and the same shapefile, or export it anew.",
-            file=candidate.label,
-        )
+    require_parts_agree(candidate.path, file=candidate.label)
     return description
 
 
