@@ -13,16 +13,18 @@ class FileSet:
     """A main file's suffix, and its companions' suffixes in place of it or added to it.
 
     `required` are those without which nothing can be read: one of each group. `missing` says what
-    it means that another one is not there.
+    it means that another one is not there, `unread` that one is there and not read.
     """
 
     beside: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
     required: tuple[tuple[str, ...], ...] = ()
     missing: tuple[tuple[str, str], ...] = ()
+    unread: tuple[tuple[str, str], ...] = ()
 
 
 _SQLITE = FileSet(added=("-wal", "-shm", "-journal"))
+_NO_SCHEMA = "attributes are the text of the .gml, those that no feature has are left out"
 SETS: dict[str, FileSet] = {
     ".shp": FileSet(
         beside=(
@@ -43,7 +45,9 @@ SETS: dict[str, FileSet] = {
     ".mif": FileSet(
         beside=(".mid",), missing=((".mid", "geometries were read, attributes are all empty"),)
     ),
-    ".gml": FileSet(beside=(".xsd", ".gfs")),
+    ".gml": FileSet(
+        beside=(".xsd", ".gfs"), unread=((".xsd", _NO_SCHEMA), (".gfs", _NO_SCHEMA))
+    ),
     ".dbf": FileSet(beside=(".cpg", ".cst"), added=(".xml",)),
     ".gpkg": _SQLITE,
     ".sqlite": _SQLITE,

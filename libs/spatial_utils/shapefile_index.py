@@ -8,7 +8,6 @@ not: everything else about shapefiles, which is GDAL's.
 """
 
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from libs.models.errors import SourceError
+from libs.models.version import Warn
 
 Array = npt.NDArray[Any]
 HEADER_BYTES, ENTRY_BYTES, WORD_BYTES = 100, 8, 2
@@ -27,15 +27,15 @@ SHAPE_TYPES = (0, 1, 3, 5, 8, 11, 13, 15, 18, 21, 23, 25, 28, 31)
 ENTRIES_AT_ONCE = 100_000
 
 
-def require_parts_agree(path: Path, *, file: str) -> None:
-    """Look into the parts beside the .shp at `path`; one that is not there agrees.
+def look_at_index(path: Path, *, file: str) -> list[Warn]:
+    """Return what a user should know of the .shx beside the .shp at `path`, if there is one.
 
-    Raises `SourceError` where the .shx has another number of shapes than the .dbf has records, or
-    where one of its entries leads to no shape of the .shp, or to that of an earlier entry.
+    Raises `SourceError` where it has another number of shapes than the .dbf has records, or where
+    one of its entries leads to no shape of the .shp, or to that of another entry.
     """
     shx, dbf = path.with_suffix(".shx"), path.with_suffix(".dbf")
     if path.suffix != ".shp" or not shx.exists() or shx.stat().st_size < HEADER_BYTES:
-        return
+        return []
     shapes = (shx.stat().st_size - HEADER_BYTES) // ENTRY_BYTES
     records = _records(dbf) if dbf.exists() else None
     if records is not None and shapes != records:
@@ -46,16 +46,14 @@ def require_parts_agree(path: Path, *, file: str) -> None:
             remedy="Upload all parts of one and the same shapefile, or export it anew.",
             file=file,
         )
-    row = next(_lost_rows(path, shx), None)
-    if row is not None:
-        raise SourceError(
-            "source.shapefile_index",
-            "expected the .shx to lead to a shape of its own in the .shp for each row, found that "
-            "it does not.",
-            remedy="Leave the .shx out: it is made anew from the .shp. Or export the file anew.",
-            file=file,
-            row=row,
-        )
+    left_bytes = _unindexed_bytes(path, _entries(shx), file)
+    if not left_bytes:
+        return []
+    message = (
+        f"{left_bytes} bytes of the .shp belong to no shape that the .shx leads to, and were not "
+        "read: shapes that were deleted or replaced, or the parts are of different exports."
+    )
+    return [Warn(code="source.shapes_not_indexed", message=message, file=file)]
 
 
 def _records(dbf: Path) -> int | None:
@@ -64,21 +62,36 @@ def _records(dbf: Path) -> int | None:
     return RECORDS.unpack(head)[0] if len(head) == RECORDS.size else None
 
 
-def _lost_rows(shp: Path, shx: Path) -> Iterator[int]:
-    """Yield the numbers, from 1, of rows whose shape the index does not lead to."""
+def _entries(shx: Path) -> Array:
+    """Return (offset, length) of each shape, in words."""
     with shx.open("rb") as file:
         file.seek(HEADER_BYTES)
-        words = np.fromfile(file, ">u4")
-    entries = words[: words.size // 2 * 2].reshape(-1, 2)
+        words: Array = np.fromfile(file, ">u4")
+    return words[: words.size // 2 * 2].reshape(-1, 2)
+
+
+def _unindexed_bytes(shp: Path, entries: Array, file: str) -> int:
+    """Return how much of a .shp is in no shape that `entries` lead to."""
+    left_bytes = shp.stat().st_size - HEADER_BYTES
     if not len(entries):
-        return
-    is_used = (entries[:, 0] != 0) | (entries[:, 1] != 0)
-    is_lost = _repeats(entries[:, 0]) & is_used
-    content = np.memmap(shp, np.uint8, "r")
+        return left_bytes
+    is_repeated = _repeats(entries[:, 0])
     for begin in range(0, len(entries), ENTRIES_AT_ONCE):
-        part = slice(begin, begin + ENTRIES_AT_ONCE)
-        is_lost[part] |= is_used[part] & ~_lead_to_shapes(entries[part].astype(np.int64), content)
-        yield from (begin + 1 + int(number) for number in np.flatnonzero(is_lost[part]))
+        part = entries[begin : begin + ENTRIES_AT_ONCE].astype(np.int64)
+        is_used = part.any(axis=1)
+        size_bytes = _shape_bytes(part, shp)
+        is_lost = is_used & (is_repeated[begin : begin + len(part)] | (size_bytes == 0))
+        if is_lost.any():
+            raise SourceError(
+                "source.shapefile_index",
+                "expected the .shx to lead to a shape of its own in the .shp for each row, found "
+                "that it does not.",
+                remedy="Leave the .shx out, as it is made anew from the .shp, or export again.",
+                file=file,
+                row=begin + 1 + int(is_lost.argmax()),
+            )
+        left_bytes -= int(size_bytes[is_used].sum())
+    return left_bytes
 
 
 def _repeats(offsets: Array) -> Array:
@@ -91,13 +104,16 @@ def _repeats(offsets: Array) -> Array:
     return is_repeated
 
 
-def _lead_to_shapes(entries: Array, content: Array) -> Array:
-    """Return for each entry (offset, length; in words) whether a shape of that length is there."""
+def _shape_bytes(entries: Array, shp: Path) -> Array:
+    """Return for each entry how long its shape is, with its head; 0 where it leads to none."""
+    # Mapped for these entries only: what was looked at is not kept in memory.
+    content = np.memmap(shp, np.uint8, "r")
     places = entries[:, 0] * WORD_BYTES
     is_inside = places + RECORD_HEAD.itemsize <= content.size
     places = np.where(is_inside, places, 0)
     heads = content[places[:, None] + np.arange(RECORD_HEAD.itemsize)].view(RECORD_HEAD)[:, 0]
     counted = entries[:, 1] - heads["words"]
     has_length = (counted == 0) | (counted == HEAD_WORDS)
-    leads: Array = is_inside & has_length & np.isin(heads["type"], SHAPE_TYPES)
-    return leads
+    is_shape = is_inside & has_length & np.isin(heads["type"], SHAPE_TYPES)
+    size_bytes: Array = np.where(is_shape, (heads["words"] + HEAD_WORDS) * WORD_BYTES, 0)
+    return size_bytes

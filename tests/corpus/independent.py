@@ -25,6 +25,7 @@ from libs.spatial_utils.opening import OSM_CONFIG
 from tests.corpus.content import Content, content_of
 
 MAX_CSV_FIELD = 2**31 - 1
+pyogrio.set_gdal_config_options({"GML_FIELDTYPES": "ALWAYS_STRING"})
 
 
 class NotReadError(Exception):
@@ -84,7 +85,8 @@ def _read_parquet(path: Path) -> Content:
 def _read_with_gdal(path: Path, layer: str, encoding: str | None) -> Content:
     """Return a layer without a KML's ids, and without those that GDAL gives a TopoJSON.
 
-    GDAL 3.6 reads no ids of Placemarks, and `libs.spatial_utils.kml_losses` says so.
+    GDAL 3.6 reads no ids of Placemarks, and `libs.spatial_utils.kml_losses` says so. No schema
+    beside a GML is read, as `libs.spatial_utils.opening` says.
     """
     layers = [str(name) for name in pyogrio.list_layers(path)[:, 0]]
     if layer not in layers and len(layers) > 1:
@@ -92,9 +94,10 @@ def _read_with_gdal(path: Path, layer: str, encoding: str | None) -> Content:
     name = layer if layer in layers else layers[0]
     options: dict[str, Any] = {"encoding": encoding} if encoding else {}
     if path.suffix.lower() in (".osm", ".pbf"):
-        options["CONFIG_FILE"] = str(OSM_CONFIG)
+        options |= {"CONFIG_FILE": str(OSM_CONFIG), "USE_CUSTOM_INDEXING": "NO"}
     if path.suffix.lower() in (".gml", ".xml"):
         options |= {"EXPOSE_GML_ID": "YES", "GML_ATTRIBUTES_TO_OGR_FIELDS": "YES"}
+        options |= {"XSD": "none", "EMPTY_AS_NULL": "NO", "WRITE_GFS": "NO"}
     meta, table = pyogrio.raw.read_arrow(path, layer=name, datetime_as_string=True, **options)
     geometry = meta["geometry_name"] or "wkb_geometry"
     if meta["geometry_type"] is None or geometry not in table.column_names:

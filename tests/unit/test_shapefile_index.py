@@ -8,7 +8,7 @@ import pytest
 
 from libs.models.errors import SourceError
 from libs.spatial_utils import shapefile_index
-from libs.spatial_utils.shapefile_index import require_parts_agree
+from libs.spatial_utils.shapefile_index import look_at_index
 
 Entry = tuple[int, int]
 Shapefile = Callable[[Sequence[Entry]], Path]
@@ -43,20 +43,24 @@ def entry(number: int, *, shift: int = 0, words: int = 10) -> Entry:
 
 
 @pytest.mark.parametrize(
-    "entries",
+    ("entries", "left_bytes"),
     [
-        [],
-        [entry(0), entry(1), entry(2)],
-        [entry(2), entry(0), entry(1)],
-        [entry(0, words=14), entry(1, words=14)],
-        [entry(0), (0, 0), entry(2), (0, 0)],
+        ([], 84),
+        ([entry(0), entry(1), entry(2)], 0),
+        ([entry(2), entry(0), entry(1)], 0),
+        ([entry(0, words=14), entry(1, words=14), entry(2)], 0),
+        ([entry(0), (0, 0), entry(2), (0, 0)], 28),
     ],
     ids=["none", "all", "in another order", "counted with the head", "shapes that are deleted"],
 )
 def test_an_index_that_leads_to_a_shape_for_each_row_agrees(
-    shapefile: Shapefile, entries: Sequence[Entry]
+    shapefile: Shapefile, entries: Sequence[Entry], left_bytes: int
 ) -> None:
-    require_parts_agree(shapefile(entries), file=FILE)
+    warnings = look_at_index(shapefile(entries), file=FILE)
+    assert [(warning.code, warning.file) for warning in warnings] == [
+        ("source.shapes_not_indexed", FILE) for _ in range(left_bytes > 0)
+    ]
+    assert all(warning.message.startswith(f"{left_bytes} bytes ") for warning in warnings)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +81,7 @@ def test_an_entry_that_leads_to_no_shape_of_its_own_is_refused(
 ) -> None:
     monkeypatch.setattr(shapefile_index, "ENTRIES_AT_ONCE", 2)
     with pytest.raises(SourceError) as refused:
-        require_parts_agree(shapefile([entry(0), entry(2), lost]), file=FILE)
+        look_at_index(shapefile([entry(0), entry(2), lost]), file=FILE)
     reason = refused.value.reason
     assert (reason.code, reason.file, reason.row) == ("source.shapefile_index", FILE, 3)
     assert "Leave the .shx out" in reason.remedy
@@ -89,11 +93,11 @@ def test_a_shape_of_no_known_type_is_refused(shapefile: Shapefile) -> None:
     content[108:112] = struct.pack("<i", 2)
     path.write_bytes(content)
     with pytest.raises(SourceError) as refused:
-        require_parts_agree(path, file=FILE)
+        look_at_index(path, file=FILE)
     assert refused.value.reason.row == 1
 
 
 def test_a_shapefile_without_an_index_has_none_to_disagree_with(shapefile: Shapefile) -> None:
     path = shapefile([entry(7)])
     path.with_suffix(".shx").unlink()
-    require_parts_agree(path, file=FILE)
+    assert look_at_index(path, file=FILE) == []

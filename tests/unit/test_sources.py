@@ -192,7 +192,6 @@ def test_a_table_without_its_shapefile_is_a_source_of_its_own(drop: Drop) -> Non
         (["roads.mif"], ["roads.mid"]),
         (["ROADS.TAB", "Roads.Dat"], ["ROADS.map"]),
         (["roads.mif", "roads.MID"], []),
-        (["roads.gml", "roads.xsd", "roads.gfs"], []),
         (["roads.gpkg", "roads.gpkg-wal", "roads.gpkg-shm"], []),
     ],
     ids=" ".join,
@@ -211,6 +210,14 @@ def test_what_a_missing_part_means_is_said(
     ]
     for warning, missing in zip(warnings, said, strict=True):
         assert warning.message.startswith(f"{missing} is not there")
+
+
+def test_a_schema_that_is_not_read_is_told(drop: Drop) -> None:
+    files = dict.fromkeys(("roads.gml", "roads.xsd", "lots.gml"), b"")
+    sources = {"roads.gml": described("roads"), "lots.gml": described("lots")}
+    (warning,) = drop.find(files, sources)[1]
+    assert (warning.code, warning.file) == ("source.part_not_read", f"s3://{BUCKET}/roads.gml")
+    assert warning.message.startswith("roads.xsd was not read: attributes are the text of")
 
 
 def test_a_mapinfo_table_without_its_data_is_refused(drop: Drop) -> None:

@@ -113,8 +113,8 @@ def stage(bench: Workbench, group: FileGroup, number: int) -> Path:
     return path
 
 
-def missing_parts(group: FileGroup) -> list[Warn]:
-    """Return what it means that companions are not there.
+def part_warnings(group: FileGroup) -> list[Warn]:
+    """Return what it means that companions are not there, or are not read.
 
     Raises `SourceError` where nothing can be read without them.
     """
@@ -127,7 +127,7 @@ def missing_parts(group: FileGroup) -> list[Warn]:
                 remedy="Name all parts in the manifest, or drop them as one .zip.",
                 file=group.label,
             )
-    return [
+    missing = [
         Warn(
             code="source.part_missing",
             message=f"{stem}{suffix} is not there: {meaning}.",
@@ -136,6 +136,16 @@ def missing_parts(group: FileGroup) -> list[Warn]:
         for suffix, meaning in wanted.missing
         if suffix not in group.companions
     ]
+    unread = [
+        Warn(
+            code="source.part_not_read",
+            message=f"{group.companions[suffix].name} was not read: {meaning}.",
+            file=group.label,
+        )
+        for suffix, meaning in wanted.unread
+        if suffix in group.companions
+    ]
+    return missing + unread
 
 
 def _geodatabase(catalog: Part, parts: Iterable[Part]) -> FileGroup:

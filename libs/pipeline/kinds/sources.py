@@ -15,7 +15,7 @@ from libs.models.errors import SourceError
 from libs.models.manifest import ManifestFile, Options
 from libs.models.version import Warn
 from libs.pipeline.kinds import shapefiles
-from libs.pipeline.kinds.file_groups import FileGroup, group_parts, missing_parts, stage
+from libs.pipeline.kinds.file_groups import FileGroup, group_parts, part_warnings, stage
 from libs.pipeline.kinds.parts import Part, find_parts, unread_members
 from libs.pipeline.kinds.selection import require_selected
 from libs.pipeline.kinds.text_sources import make_utf_8
@@ -34,7 +34,7 @@ from libs.spatial_utils.crs_text import (
 from libs.spatial_utils.file_sets import companion_of
 from libs.spatial_utils.layers import Layer, SourceDescription
 from libs.spatial_utils.recognition import recognise
-from libs.spatial_utils.shapefile_index import require_parts_agree
+from libs.spatial_utils.shapefile_index import look_at_index
 from libs.spatial_utils.table_request import TableRequest
 
 SHARED_SUFFIXES = (".json", ".tab", ".xml")
@@ -242,7 +242,7 @@ def _without_main(group: FileGroup, suffix: str) -> SourceError:
 def _open(bench: Workbench, wanted: _Wanted, warnings: list[Warn]) -> _Source | None:
     """Return a source; None for a member that is no source after all."""
     group, driver = wanted.group, wanted.driver
-    missing = missing_parts(group)
+    said_of_parts = part_warnings(group)
     candidate = Candidate(stage(bench, group, wanted.number), group.label, group.file, driver)
     is_shapefile = driver == "ESRI Shapefile" and candidate.path.suffix == ".shp"
     if is_shapefile:
@@ -260,7 +260,7 @@ def _open(bench: Workbench, wanted: _Wanted, warnings: list[Warn]) -> _Source | 
             return None
         raise
     bench.stopwatch.move(description.measured_s, "read", MEASURE)
-    warnings += [*missing, *said]
+    warnings += [*said_of_parts, *said, *look_at_index(candidate.path, file=candidate.label)]
     return _Source(group, candidate, description, spool)
 
 
@@ -285,7 +285,7 @@ def _describe(
 ) -> SourceDescription:
     if candidate.driver in drivers.TABLE_DRIVERS:
         return bench.clients.gdal.describe_table(_table_request(bench, candidate, options, spool))
-    description = bench.clients.gdal.describe(
+    return bench.clients.gdal.describe(
         candidate.path,
         driver=candidate.driver,
         open_options=candidate.open_options,
@@ -293,8 +293,6 @@ def _describe(
         spool=spool,
         file=candidate.label,
     )
-    require_parts_agree(candidate.path, file=candidate.label)
-    return description
 
 
 def _table_request(

@@ -1,10 +1,12 @@
 """Files that were whole once: cut off, overwritten, empty, with headers that lie."""
 
+import shutil
 import struct
 from pathlib import Path
 
 from tests.corpus.odd_files.case import (
     case,
+    published,
     published_or_rejected,
     register,
     rejected,
@@ -74,6 +76,17 @@ def shx_offset_beyond_the_file(folder: Path) -> list[Path]:
 @case(rejected("source.shapefile_index"))
 def shx_offset_into_another_record(folder: Path) -> list[Path]:
     return _shapefile(folder, ".shx", 108, struct.pack(">i", 51))
+
+
+@case(published("source.shapes_not_indexed", rows=2))
+def shp_of_a_later_export(folder: Path) -> list[Path]:
+    """It has a third shape, which neither the .shx nor the .dbf know of."""
+    made = shapefile(folder, "cities", [b"one", b"two"], cpg="UTF-8")
+    (folder / "later").mkdir()
+    later = shapefile(folder / "later", "cities", [b"one", b"two", b"three"], cpg="UTF-8")
+    made[0].write_bytes(later[0].read_bytes())
+    shutil.rmtree(folder / "later")
+    return made
 
 
 @case(rejected("source.*"))
