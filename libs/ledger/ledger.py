@@ -25,6 +25,7 @@ from libs.models.receipt import ACTIVE_STATUSES, PhaseRecord, Receipt
 from libs.patience import patient
 
 WORKING = ("running", "publishing")
+KEPT_REDELIVERIES = 1000
 
 
 def now() -> datetime:
@@ -359,8 +360,12 @@ class Ledger:
             return _record(self.database.manifests.find_one(query, sort=newest))
 
     def record_redelivery(self, drop_id: str, delivery: Delivery) -> None:
-        """Record that an answered drop came again."""
-        self._move({"_id": drop_id}, {}, push={"redeliveries": delivery.model_dump()})
+        """Record that an answered drop came again; the last `KEPT_REDELIVERIES` are kept.
+
+        A document has its limits, and who drops a manifest every minute must get answers for ever.
+        """
+        newest = {"$each": [delivery.model_dump()], "$slice": -KEPT_REDELIVERIES}
+        self._move({"_id": drop_id}, {}, push={"redeliveries": newest})
 
     def unsettled(self) -> list[DropRecord]:
         """Return the answered drops whose manifest object was not moved yet."""
