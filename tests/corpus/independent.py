@@ -16,6 +16,8 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyogrio
 import shapely
@@ -24,6 +26,7 @@ from pyproj import CRS
 from libs.spatial_utils.opening import OSM_CONFIG
 from tests.corpus.content import Content, content_of
 
+ENVELOPE = ("lowerCorner", "upperCorner", "Envelope_srsName")
 MAX_CSV_FIELD = 2**31 - 1
 pyogrio.set_gdal_config_options({"GML_FIELDTYPES": "ALWAYS_STRING"})
 
@@ -99,20 +102,39 @@ def _read_with_gdal(path: Path, layer: str, encoding: str | None) -> Content:
         options |= {"EXPOSE_GML_ID": "YES", "GML_ATTRIBUTES_TO_OGR_FIELDS": "YES"}
         options |= {"XSD": "none", "EMPTY_AS_NULL": "NO", "WRITE_GFS": "NO"}
     meta, table = pyogrio.raw.read_arrow(path, layer=name, datetime_as_string=True, **options)
+    if path.suffix.lower() == ".json" and not table.num_rows:
+        raise NotReadError("GDAL finds no feature in lines of collections")
     geometry = meta["geometry_name"] or "wkb_geometry"
     if meta["geometry_type"] is None or geometry not in table.column_names:
         geometry = None
     crs = CRS.from_user_input(meta["crs"]) if meta["crs"] else None
     if "id" in table.column_names and _has_no_ids(path, name):
         table = table.drop_columns(["id"])
+    if path.suffix.lower() == ".gml":
+        table = _without_envelopes(table)
     found = content_of(table, geometry, crs)
     return _with_empty_shapes(found, path) if path.suffix.lower() == ".geojson" else found
 
 
 def _has_no_ids(path: Path, layer: str) -> bool:
     if pyogrio.read_info(path, layer=layer)["driver"] == "TopoJSON":
-        return b'"id"' not in path.read_bytes()
+        return '"id":' not in json.dumps(json.loads(path.read_bytes())["objects"][layer])
     return path.suffix.lower() == ".kml"
+
+
+def _without_envelopes(table: pa.Table) -> pa.Table:
+    """Return a GML's table without the envelopes of its features, and lists of one as values.
+
+    GDAL 3.12 makes columns of the first, and lists of elements that are nil somewhere.
+    """
+    corners = [name for name in ENVELOPE if name in table.column_names]
+    table = table.drop_columns(corners)
+    for position, field in enumerate(table.schema):
+        column = table.column(position)
+        if pa.types.is_list(field.type) and pc.max(pc.list_value_length(column)).as_py() == 1:
+            values = [value and value[0] for value in column.to_pylist()]
+            table = table.set_column(position, field.name, pa.array(values, field.type.value_type))
+    return table
 
 
 def _with_empty_shapes(found: Content, path: Path) -> Content:
