@@ -127,25 +127,17 @@ def part_warnings(group: FileGroup) -> list[Warn]:
                 remedy="Name all parts in the manifest, or drop them as one .zip.",
                 file=group.label,
             )
-    missing = [
-        Warn(
-            code="source.part_missing",
-            message=f"{stem}{suffix} is not there: {meaning}.",
-            file=group.label,
-        )
+    said = [
+        ("source.part_missing", f"{stem}{suffix} is not there: {meaning}.")
         for suffix, meaning in wanted.missing
         if suffix not in group.companions
     ]
-    unread = [
-        Warn(
-            code="source.part_not_read",
-            message=f"{group.companions[suffix].name} was not read: {meaning}.",
-            file=group.label,
-        )
+    said += [
+        ("source.part_not_read", f"{group.companions[suffix].name} was not read: {meaning}.")
         for suffix, meaning in wanted.unread
         if suffix in group.companions
     ]
-    return missing + unread
+    return [Warn(code=code, message=message, file=group.label) for code, message in said]
 
 
 def _geodatabase(catalog: Part, parts: Iterable[Part]) -> FileGroup:
