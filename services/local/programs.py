@@ -77,7 +77,11 @@ def seaweed_sockets(ports: Mapping[str, int]) -> list[Path]:
 
 
 def supervisor_conf(layout: Layout, programs: Mapping[str, Program]) -> str:
-    """Return the supervisor's configuration; nothing starts by itself."""
+    """Return the supervisor's configuration; nothing starts by itself.
+
+    Dagster's programs read `.env` of the folder they are started in and let it go before their
+    environment. In the checkout that file is the containers'.
+    """
     head = f"""\
 [unix_http_server]
 file={_escaped(str(layout.socket))}
@@ -88,7 +92,7 @@ logfile={_escaped(str(layout.log("supervisord")))}
 logfile_maxbytes=10MB
 logfile_backups=2
 pidfile={_escaped(str(layout.pid_file))}
-directory={_escaped(str(CHECKOUT))}
+directory={_escaped(str(layout.dagster_home))}
 childlogdir={_escaped(str(layout.log_dir))}
 {"user=root" if os.geteuid() == 0 else ""}
 

@@ -18,7 +18,7 @@ import pytest
 
 from services.local import bring_up
 from services.local.errors import StackError
-from services.local.layout import Layout
+from services.local.layout import CHECKOUT, Layout
 from services.local.stack import ServiceStatus, remove_stack, stack_status, start_stack, stop_stack
 from services.local.supervision import OWNER_VARIABLE
 
@@ -117,6 +117,13 @@ def test_nothing_listens_beyond_loopback(stack: RunningStack) -> None:
     addresses = addresses_listened_on(processes_of(stack.layout))
     assert len(addresses) > len(SERVERS)
     assert set(addresses) <= {LOOPBACK_V4, LOOPBACK_V4_IN_V6}
+
+
+def test_nothing_runs_where_the_containers_passwords_are(stack: RunningStack) -> None:
+    """`make env` writes `.env` into the checkout, and Dagster takes one from where it is started."""
+    folders = {Path(f"/proc/{pid}/cwd").readlink() for pid in processes_of(stack.layout)}
+    assert stack.layout.dagster_home in folders
+    assert CHECKOUT not in folders
 
 
 def test_the_role_owns_its_database_and_is_no_superuser(stack: RunningStack) -> None:
