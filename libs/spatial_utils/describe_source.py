@@ -33,7 +33,8 @@ from libs.spatial_utils import (
     sqlite_values,
 )
 from libs.spatial_utils.column_types import from_ogr
-from libs.spatial_utils.drawn_curves import drawn_curves
+from libs.spatial_utils.drawn_curves import curves_of_mif
+from libs.spatial_utils.dxf_drawings import changes_in_drawing
 from libs.spatial_utils.element_losses import OSM_WARNING
 from libs.spatial_utils.exact_values import exact_columns, mended
 from libs.spatial_utils.gdal_messages import MessageKinds
@@ -391,14 +392,16 @@ def labels_left_out(source):
 
 def left_out(source, request):
     """Return the warnings of what the driver does not read of a document."""
-    curves = drawn_curves(request["path"], request["driver"])
-    if request["driver"] == "MapInfo File":
-        return [*labels_left_out(source), *curves]
-    if request["driver"] == KML:
-        return kml_losses.left_out(request["path"], field_names(source))
-    if request["driver"] == "GPX":
-        return gpx_losses.left_out(request["path"])
-    return [OSM_WARNING] if request["driver"] == "OSM" else curves
+    driver, path = request["driver"], request["path"]
+    if driver == "MapInfo File":
+        return [*labels_left_out(source), *curves_of_mif(path)]
+    if driver == "DXF":
+        return changes_in_drawing(path)
+    if driver == KML:
+        return kml_losses.left_out(path, field_names(source))
+    if driver == "GPX":
+        return gpx_losses.left_out(path)
+    return [OSM_WARNING] if driver == "OSM" else []
 
 
 def leave_only(driver):

@@ -35,6 +35,7 @@ EXCUSES: dict[str, frozenset[str]] = {
     "geometry.linearised": frozenset({"vertices", "extent", "types", "coordinates"}),
     "geometry.promoted_to_multi": frozenset({"types"}),
     "geometry.dimension_added": frozenset({"z"}),
+    "geometry.z_not_read": frozenset({"z"}),
     "geometry.positions_repeated": frozenset({"vertices"}),
     "geometry.repaired": frozenset({"vertices", "types", "coordinates"}),
     "output.m_dropped": frozenset({"m"}),

@@ -18,6 +18,7 @@ import pyarrow as pa
 import shapely
 
 CURVES = range(8, 13)
+AREAS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
 NAIVE, INSTANT = "time without zone", "instant"
 
 
@@ -49,6 +50,23 @@ def as_text_table(content: Content) -> Content:
     """Return the content as Python's csv reader sees it: no NULL, and no geometry."""
     columns = tuple(["" if v is None else v for v in column] for column in content.columns)
     return replace(content, columns=columns, geometry=None)
+
+
+def with_rings_in_order(content: Content) -> Content:
+    """Return the content with the rings and parts of its polygons where `shapely.normalize` begins.
+
+    Areas of OpenStreetMap are put together from ways: where a ring begins is the reader's choice.
+    """
+    if content.geometry is None:
+        return content
+    shapes = shapely.from_wkb(np.array(content.geometry, dtype=object), on_invalid="ignore")
+    geometry = [
+        shapely.to_wkb(shapely.normalize(shape)) if is_area else wkb
+        for shape, wkb, is_area in zip(
+            shapes, content.geometry, np.isin(shapely.get_type_id(shapes), AREAS), strict=True
+        )
+    ]
+    return replace(content, geometry=geometry)
 
 
 def wkb_of(column: pa.ChunkedArray) -> list[bytes | None]:

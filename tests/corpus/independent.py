@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -113,6 +114,8 @@ def _read_with_gdal(path: Path, layer: str, encoding: str | None) -> Content:
     if path.suffix.lower() == ".gml":
         table = _without_envelopes(table)
     found = content_of(table, geometry, crs)
+    if path.suffix.lower() == ".dxf":
+        return _with_flat_splines(found)
     return _with_empty_shapes(found, path) if path.suffix.lower() == ".geojson" else found
 
 
@@ -135,6 +138,24 @@ def _without_envelopes(table: pa.Table) -> pa.Table:
             values = [value and value[0] for value in column.to_pylist()]
             table = table.set_column(position, field.name, pa.array(values, field.type.value_type))
     return table
+
+
+def _with_flat_splines(found: Content) -> Content:
+    """Return a drawing whose splines at height 0 have no heights, as GDAL 3.6 draws them."""
+    if found.geometry is None or "SubClasses" not in found.names:
+        return found
+    classes = found.columns[found.names.index("SubClasses")]
+    shapes = shapely.from_wkb(np.array(found.geometry, dtype=object), on_invalid="ignore")
+    geometry = [
+        shapely.to_wkb(shapely.force_2d(shape)) if shape and _is_flat_spline(kind, shape) else wkb
+        for kind, shape, wkb in zip(classes, shapes, found.geometry, strict=True)
+    ]
+    return replace(found, geometry=geometry)
+
+
+def _is_flat_spline(kind: str | None, shape: Any) -> bool:
+    heights = shapely.get_coordinates(shape, include_z=True)[:, 2]
+    return (kind or "").endswith("AcDbSpline") and not heights.any()
 
 
 def _with_empty_shapes(found: Content, path: Path) -> Content:

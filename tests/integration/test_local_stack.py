@@ -120,7 +120,7 @@ def test_nothing_listens_beyond_loopback(stack: RunningStack) -> None:
 
 
 def test_nothing_runs_where_the_containers_passwords_are(stack: RunningStack) -> None:
-    """`make env` writes `.env` into the checkout, and Dagster takes one from where it is started."""
+    """`make env` writes `.env` into the checkout, and Dagster reads one where it is started."""
     folders = {Path(f"/proc/{pid}/cwd").readlink() for pid in processes_of(stack.layout)}
     assert stack.layout.dagster_home in folders
     assert CHECKOUT not in folders

@@ -84,6 +84,28 @@ for _name, _shapes in MEASURED.items():
     )
 
 
+DRAWN_CURVES = """\
+0 SECTION 2 ENTITIES
+0 SPLINE 8 roads 70 8 71 1 72 4 73 2 74 0 40 0 40 0 40 1 40 1 10 1 20 2 30 5 10 3 20 4 30 6
+0 LWPOLYLINE 8 roads 90 2 70 0 38 7 10 1 20 1 42 1 10 2 20 1
+0 POLYLINE 8 roads 66 1 10 0 20 0 30 7
+0 VERTEX 8 roads 10 1 20 1 30 0
+0 VERTEX 8 roads 10 2 20 2 30 0
+0 SEQEND 0 ENDSEC 0 EOF
+"""
+
+
+@case(
+    published("geometry.linearised", "geometry.z_not_read", rows=3),
+    is_lean=True,
+    file_fields={"crs": "EPSG:25832"},
+)
+def curves_and_heights_of_a_drawing(folder: Path) -> Path:
+    path = folder / "roads.dxf"
+    path.write_text("\n".join(DRAWN_CURVES.split()) + "\n")
+    return path
+
+
 @case(published(rows=1))
 def tin_in_a_geopackage(folder: Path) -> Path:
     return from_wkt(folder / "terrain.gpkg", TIN)
