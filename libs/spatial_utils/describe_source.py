@@ -33,11 +33,11 @@ from libs.spatial_utils import (
     sqlite_values,
 )
 from libs.spatial_utils.column_types import from_ogr
-from libs.spatial_utils.drawn_curves import curves_of_mif
 from libs.spatial_utils.dxf_drawings import changes_in_drawing
 from libs.spatial_utils.element_losses import OSM_WARNING
 from libs.spatial_utils.exact_values import exact_columns, mended
 from libs.spatial_utils.gdal_messages import MessageKinds
+from libs.spatial_utils.mapinfo_curves import drawn_curves
 from libs.spatial_utils.references import SQLITE_DRIVERS
 from libs.spatial_utils.stored_values import StoredLayer
 from libs.tabular.wkb_forms import with_plain_wkb
@@ -394,7 +394,7 @@ def left_out(source, request):
     """Return the warnings of what the driver does not read of a document."""
     driver, path = request["driver"], request["path"]
     if driver == "MapInfo File":
-        return [*labels_left_out(source), *curves_of_mif(path)]
+        return [*labels_left_out(source), *drawn_curves(path)]
     if driver == "DXF":
         return changes_in_drawing(path)
     if driver == KML:

@@ -9,12 +9,12 @@ What belongs here: counting both. What does not: entities that GDAL says it does
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from libs.models.version import Warn
-from libs.spatial_utils.drawn_curves import linearised, shown
+from libs.spatial_utils.element_losses import counted, linearised
 
 _CURVES = frozenset({b"ARC", b"CIRCLE", b"ELLIPSE", b"SPLINE"})
 _READ = _CURVES | {b"LWPOLYLINE", b"POLYLINE", b"VERTEX", b"HATCH"}
@@ -44,11 +44,11 @@ def changes_in_drawing(path: str) -> list[Warn]:
     return [*linearised(curves), *_without_heights(flat)]
 
 
-def _without_heights(counts: Counter[str]) -> list[Warn]:
+def _without_heights(counts: Mapping[str, int]) -> list[Warn]:
     if not counts:
         return []
     message = (
-        f"The heights of these were left out, as GDAL does not read them: {shown(counts)}; "
+        f"The heights of these were left out, as GDAL does not read them: {counted(counts)}; "
         "they were kept at no height, or at 0."
     )
     return [Warn(code="geometry.z_not_read", message=message)]

@@ -1,9 +1,10 @@
-"""What of a document's elements GDAL does not read, counted and said in one warning.
+"""What of a document's elements GDAL does not read or redraws, counted and said in one warning.
 
-What belongs here: counting and saying. What does not: which elements these are
-(`libs.spatial_utils.kml_losses`, `libs.spatial_utils.gpx_losses`).
+What belongs here: counting and saying. What does not: which elements these are (`kml_losses`,
+`gpx_losses`, `dxf_drawings` and `mapinfo_curves` beside this).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from libs.models.version import Warn
@@ -19,6 +20,19 @@ OSM_WARNING = Warn(
     "and nodes of ways that are not in the file, or lie at 0, 0.",
 )
 """The same for every file: GDAL does not tell, and counting needs a reader of its own."""
+
+
+def linearised(counts: Mapping[str, int]) -> list[Warn]:
+    """Return the warning of curves by kind that GDAL drew as lines; none where there are none."""
+    if not counts:
+        return []
+    message = f"Curves became lines of short pieces as GDAL draws them: {counted(counts)}."
+    return [Warn(code="geometry.linearised", message=message)]
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """Return what was counted by kind as a text."""
+    return ", ".join(f"{name} ({count})" for name, count in counts.items())
 
 
 class ElementLosses:

@@ -1,12 +1,13 @@
 """What GDAL changes of drawings without a word: curves become lines, heights are left out."""
 
+import struct
 from pathlib import Path
 
 import pytest
 
-from libs.spatial_utils import drawn_curves as module
-from libs.spatial_utils.drawn_curves import curves_of_mif
+from libs.spatial_utils import mapinfo_curves as module
 from libs.spatial_utils.dxf_drawings import changes_in_drawing
+from libs.spatial_utils.mapinfo_curves import drawn_curves
 
 LINEARISED = "Curves became lines of short pieces as GDAL draws them: {}."
 FLAT = (
@@ -31,7 +32,7 @@ def test_curves_of_mif_are_told_of(
 ) -> None:  # fmt: skip
     monkeypatch.setattr(module, "CHUNK_BYTES", chunk_bytes)
     (tmp_path / name).write_text(text, newline="")
-    said = [warning.message for warning in curves_of_mif(str(tmp_path / name))]
+    said = [warning.message for warning in drawn_curves(str(tmp_path / name))]
     assert said == ([LINEARISED.format(shown)] if shown else [])
 
 
@@ -65,3 +66,33 @@ def test_curves_and_heights_of_drawings_are_told_of(
     said = [warning.message for warning in changes_in_drawing(str(path))]
     wanted = [text.format(kind) for text, kind in ((LINEARISED, curves), (FLAT, flat)) if kind]
     assert said == wanted
+
+
+def map_of(*objects: tuple[int, int]) -> bytes:
+    """Return a .MAP with a block of objects, each a type and a number; each is 10 bytes long."""
+    header = bytes([0x8A] * 128).ljust(256, b"\0") + struct.pack("<IhH", 42424242, 500, 512)
+    block = b"".join(struct.pack("<BI5x", *item) for item in objects)
+    coordinates = b"\3\0" + b"\x1a" * 510
+    return (
+        header.ljust(512, b"\0")
+        + coordinates
+        + (struct.pack("<BBH16x", 2, 0, len(block)) + block).ljust(512, b"\x1a")
+    )
+
+
+@pytest.mark.parametrize(
+    ("objects", "shown"),
+    [
+        (map_of((0x05, 1), (0x1A, 2), (0x0A, 3), (0x19, 4)), "ellipse (2), arc (1)"),
+        (map_of((0x1A, 2 | 0x40000000), (0x17, 3)), "roundrect (1)"),
+        (map_of((0x05, 1), (0x14, 2)), None),
+        (map_of((0x1A, 1))[:1030], None),
+        (map_of((0x1A, 1))[:0x106], None),
+        (b"MAP\nNAME x\nEND\n".ljust(600), None),
+    ],
+)
+def test_curves_of_a_tab_are_told_of(tmp_path: Path, objects: bytes, shown: str | None) -> None:
+    (tmp_path / "Roads.TAB").write_text("!table\n")
+    (tmp_path / "roads.map").write_bytes(objects)
+    said = [warning.message for warning in drawn_curves(str(tmp_path / "Roads.TAB"))]
+    assert said == ([LINEARISED.format(shown)] if shown else [])
