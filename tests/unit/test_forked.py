@@ -233,10 +233,10 @@ def test_server_and_children_die_with_the_process_that_asked(tmp_path: Path) -> 
 def test_a_child_that_can_say_nothing_leaves_others_alone(read: Read, server: ForkServer) -> None:
     server.start()
     ends: list[ChildEnd] = []
-    code = "import time; time.sleep(1); print('fine')"
+    code = "import time; time.sleep(0.6); print('fine')"
     other = threading.Thread(target=lambda: ends.append(read(code, server=server)))
     other.start()
-    time.sleep(0.5)
+    time.sleep(0.2)
     assert read("print('x' * 9999)", server=server, file_bytes=1).returncode == 1
     other.join()
     assert (ends[0].returncode, ends[0].stdout) == (0, "fine\n")
