@@ -27,7 +27,7 @@ from pyproj import CRS
 from libs.spatial_utils.opening import OSM_CONFIG
 from tests.corpus.content import Content, content_of
 
-ENVELOPE = ("lowerCorner", "upperCorner", "Envelope_srsName")
+ENVELOPE = ("lowerCorner", "upperCorner", "Envelope_srsName", "Envelope_srsDimension")
 MAX_CSV_FIELD = 2**31 - 1
 pyogrio.set_gdal_config_options({"GML_FIELDTYPES": "ALWAYS_STRING"})
 

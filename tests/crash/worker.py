@@ -51,12 +51,9 @@ def all_clients() -> Clients:
     return build_defs().resources["workbench"].get_clients()
 
 
-def run_job(order: RunOrder, *, parent_run_id: str | None = None) -> tuple[str, bool]:
+def run_job(order: RunOrder) -> tuple[str, bool]:
     """Run an attempt as the code server would, in this process; return run id and success."""
     config = {"drop_id": order.drop_id, "attempt": order.attempt}
-    tags = {}
-    if parent_run_id is not None:
-        tags = {"dagster/parent_run_id": parent_run_id, "dagster/root_run_id": parent_run_id}
     with DagsterInstance.ephemeral() as instance:
         result = (
             build_defs()
@@ -65,7 +62,6 @@ def run_job(order: RunOrder, *, parent_run_id: str | None = None) -> tuple[str, 
                 run_config={"ops": {"intake": {"config": config}}},
                 instance=instance,
                 raise_on_error=False,
-                tags=tags,
             )
         )
     return result.run_id, result.success
