@@ -8,6 +8,7 @@ from typing import Any
 from dagster import Definitions, mem_io_manager
 
 from etl_pipelines.jobs.ingest import ingest
+from etl_pipelines.jobs.ingest_many import ingest_many
 from etl_pipelines.resources.gdal_resource import GDALResource
 from etl_pipelines.resources.minio_resource import MinIOResource
 from etl_pipelines.resources.mongodb_resource import MongoDBResource
@@ -32,7 +33,7 @@ def build_defs(*, resources: dict[str, Any] | None = None) -> Definitions:
         gdal=doors["gdal"],
     )
     return Definitions(
-        jobs=[ingest, reap],
+        jobs=[ingest, ingest_many, reap],
         schedules=[reap_schedule],
         sensors=[build_manifest_sensor()],
         resources={"workbench": workbench, "io_manager": mem_io_manager, **doors},

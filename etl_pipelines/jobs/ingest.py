@@ -1,10 +1,10 @@
-"""The ingest job: the seven phases as steps of one process.
+"""The ingest job: the seven phases of one drop as steps of one process.
 
-What belongs here: the wiring. What does not: what a phase does (`libs.pipeline`).
+What belongs here: the wiring. What does not: what is done around a phase (`line`), what a phase
+does (`libs.pipeline`).
 """
 
 from collections.abc import Iterator
-from importlib import import_module
 from typing import Any
 
 from dagster import (
@@ -19,8 +19,7 @@ from dagster import (
 )
 from pydantic import Field
 
-from etl_pipelines.jobs.materializations import materialization, unseen
-from etl_pipelines.jobs.phases import answering, run_phase
+from etl_pipelines.jobs import line
 from libs.pipeline import state
 
 WORKBENCH = {"workbench"}
@@ -35,73 +34,26 @@ class DropConfig(Config):
 
 @op(required_resource_keys=WORKBENCH, out=Out(state.Intake, is_required=False))
 def intake(context: OpExecutionContext, config: DropConfig) -> Iterator[Output[state.Intake]]:
-    """Take the attempt and read the manifest from the ledger.
-
-    A run that a user made from an earlier one takes a new attempt. The line ends here where the
-    drop is published already.
-    """
-    from libs.pipeline.answer import answer_published
-    from libs.pipeline.intake import intake as phase
-
-    attempt = _attempt(context, config)
-    if attempt is None:
-        context.log.info("The drop is published already; nothing is done.")
-        return
-    workbench = context.resources.workbench
-    taken = run_phase(
-        context, config.drop_id, attempt, lambda bench: phase(bench, config.drop_id, attempt)
-    )
-    if taken.published is None:
-        workbench.hold_lease(config.drop_id, attempt)
+    """Take the attempt and read the manifest; ends the line where the drop is published already."""
+    taken = line.begin(context, config.drop_id, config.attempt)
+    if taken is not None:
         yield Output(taken)
-        return
-    for event in unseen(context.instance, [taken.published]):
-        context.log_event(event)
-    answer_published(workbench.get_clients(), config.drop_id, taken.published)
-    context.log.info(f"An earlier attempt published version {taken.published.version}.")
-
-
-def _attempt(context: OpExecutionContext, config: DropConfig) -> int | None:
-    """Return the attempt to begin; None where the drop is published and a user runs it again."""
-    from libs.pipeline.attempts import take_again
-
-    if context.run.parent_run_id is None:
-        return config.attempt
-    with answering(context, config.drop_id, config.attempt):
-        clients = context.resources.workbench.get_clients()
-        return take_again(clients, config.drop_id, config.attempt, context.run_id)
 
 
 @op(required_resource_keys=WORKBENCH, out=Out(state.Fetched, is_required=False))
 def fetch(context: OpExecutionContext, taken: state.Intake) -> Iterator[Output[state.Fetched]]:
     """Bring the files to the work folder; ends the line where the content is published already."""
-    from libs.pipeline.answer import answer_unchanged
-    from libs.pipeline.fetch import fetch as phase
-
-    fetched = run_phase(context, taken.drop_id, taken.attempt, lambda bench: phase(bench, taken))
-    if fetched.unchanged is None:
+    fetched = line.bring(context, taken)
+    if fetched is not None:
         yield Output(fetched)
-        return
-    workbench = context.resources.workbench
-    workbench.give_lease_back()
-    answer_unchanged(workbench.get_clients(), taken.drop_id, fetched.unchanged)
-    context.log.info(
-        f"unchanged: {taken.dataset_id}@{fetched.unchanged.version} already holds this content"
-    )
 
 
 def _phase_op(name: str, description: str) -> OpDefinition:
-    """Return the step of the phase in `libs.pipeline.<name>`, imported when it runs."""
+    """Return the step of the phase in `libs.pipeline.<name>`."""
 
     @op(name=name, description=description, required_resource_keys=WORKBENCH)
     def phase_op(context: OpExecutionContext, before: Any) -> Any:
-        from libs.pipeline.steadily import steadily
-
-        phase = getattr(import_module(f"libs.pipeline.{name}"), name)
-        taken = before.intake
-        return run_phase(
-            context, taken.drop_id, taken.attempt, lambda bench: steadily(bench, phase, before)
-        )
+        return line.work(context, name, before)
 
     return phase_op
 
@@ -115,15 +67,7 @@ dump = _phase_op("dump", "Write the files and read them back.")
 @op(required_resource_keys=WORKBENCH)
 def publish(context: OpExecutionContext, dumped: state.Dumped) -> None:
     """Upload, commit the version, answer the user."""
-    from libs.pipeline.answer import answer_published
-    from libs.pipeline.publish import publish as phase
-
-    taken = dumped.intake
-    published = run_phase(context, taken.drop_id, taken.attempt, lambda bench: phase(bench, dumped))
-    workbench = context.resources.workbench
-    workbench.give_lease_back()
-    context.log_event(materialization(published.version))
-    answer_published(workbench.get_clients(), taken.drop_id, published.version)
+    line.finish(context, dumped)
 
 
 @job(executor_def=in_process_executor)

@@ -45,16 +45,16 @@ Result = TypeVar("Result", bound=Reporting)
 
 def run_phase(
     context: OpExecutionContext,
+    name: str,
     drop_id: str,
     attempt: int,
     phase: Callable[[Workbench], Result],
 ) -> Result:
-    """Run `phase`, record it in the ledger and the step's metadata, and return its result.
+    """Run `phase`, record it in the ledger and in a step of its name, and return its result.
 
-    An error is answered to the user and ends the run as a `Failure` that carries the reason.
+    An error is answered to the user and raised as a `Failure` that carries the reason.
     """
-    name = context.op.name
-    with answering(context, drop_id, attempt):
+    with answering(context, name, drop_id, attempt):
         bench = context.resources.workbench.get_workbench(context.run_id, drop_id, attempt)
         record = PhaseRecord(name=name, started_at=now())
         if name != PHASES[0]:
@@ -70,14 +70,15 @@ def run_phase(
             }
         )
         _record(bench, drop_id, attempt, record)
-    parts = {f"seconds_{part}": seconds for part, seconds in record.parts.items()}
-    context.add_output_metadata({**record.facts, "seconds": record.seconds or 0.0, **parts})
+    if context.op.name == name:
+        parts = {f"seconds_{part}": seconds for part, seconds in record.parts.items()}
+        context.add_output_metadata({**record.facts, "seconds": record.seconds or 0.0, **parts})
     return result
 
 
 @contextmanager
-def answering(context: OpExecutionContext, drop_id: str, attempt: int) -> Iterator[None]:
-    """Answer an error inside to the user, and end the run as a `Failure` that carries the reason.
+def answering(context: OpExecutionContext, name: str, drop_id: str, attempt: int) -> Iterator[None]:
+    """Answer an error in phase `name` to the user; raise it as a `Failure` with the reason.
 
     An interrupt is the end of a run whose attempt was taken from it, or a user's wish: the first is
     an error, the second passes and is answered by the next look.
@@ -92,7 +93,7 @@ def answering(context: OpExecutionContext, drop_id: str, attempt: int) -> Iterat
             raise
         raise _answered(context, drop_id, attempt, lost) from err
     except Exception as err:
-        raise _answered(context, drop_id, attempt, _named(context.op.name, err)) from err
+        raise _answered(context, drop_id, attempt, _named(name, err)) from err
 
 
 def _named(phase: str, err: Exception) -> SpatialEtlError:
@@ -129,9 +130,10 @@ def _record(bench: Workbench, drop_id: str, attempt: int, record: PhaseRecord) -
 def _answered(
     context: OpExecutionContext, drop_id: str, attempt: int, error: SpatialEtlError
 ) -> Failure:
-    context.resources.workbench.give_lease_back()
-    clients = context.resources.workbench.get_clients()
-    status = answer_error(clients, drop_id, attempt, error, run_id=context.run_id)
+    workbench = context.resources.workbench
+    workbench.give_lease_back()
+    run_id = workbench.run_id_of(context.run_id)
+    status = answer_error(workbench.get_clients(), drop_id, attempt, error, run_id=run_id)
     reason = error.reason.model_dump(exclude_none=True)
     return Failure(
         description=str(error),

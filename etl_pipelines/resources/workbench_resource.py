@@ -6,6 +6,7 @@ publish.
 
 import os
 import signal
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -35,6 +36,7 @@ class WorkbenchResource(ConfigurableResource[Any]):
     _clients: Clients | None = PrivateAttr(default=None)
     _bench: Workbench | None = PrivateAttr(default=None)
     _lease: Lease | None = PrivateAttr(default=None)
+    _own_run_id: str | None = PrivateAttr(default=None)
 
     @contextmanager
     def yield_for_execution(self, _context: InitResourceContext) -> Iterator["WorkbenchResource"]:
@@ -42,6 +44,22 @@ class WorkbenchResource(ConfigurableResource[Any]):
         with ExitStack() as stack:
             self._stack = stack
             yield self
+
+    @contextmanager
+    def for_one_drop(self) -> Iterator[None]:
+        """Give a drop that shares Dagster's run with others a run of its own, closed behind it."""
+        outer = self._stack
+        self._own_run_id = str(uuid.uuid4())
+        try:
+            with ExitStack() as self._stack:
+                yield
+        finally:
+            self._stack, self._own_run_id = outer, None
+            self._bench = self._lease = None
+
+    def run_id_of(self, dagster_run_id: str) -> str:
+        """Return the id of the run at work: Dagster's, where no other drop shares that."""
+        return self._own_run_id or dagster_run_id
 
     def get_clients(self) -> Clients:
         """Return the clients."""
@@ -57,14 +75,20 @@ class WorkbenchResource(ConfigurableResource[Any]):
             )
         return self._clients
 
-    def get_workbench(self, run_id: str, drop_id: str, attempt: int) -> Workbench:
+    def get_workbench(self, dagster_run_id: str, drop_id: str, attempt: int) -> Workbench:
         """Return the workbench of a run for an attempt at a drop, opened at the first call."""
         if self._bench is None:
             if self._stack is None:
                 raise RuntimeError("a workbench is opened inside a run only")
             clients = self.get_clients()
             clients.gdal.start_readers()
-            bench = open_workbench(clients, run_id, drop_id=drop_id, attempt=attempt)
+            bench = open_workbench(
+                clients,
+                self.run_id_of(dagster_run_id),
+                drop_id=drop_id,
+                attempt=attempt,
+                dagster_run_id=dagster_run_id if self._own_run_id else None,
+            )
             self._bench = self._stack.enter_context(bench)
         return self._bench
 

@@ -5,6 +5,8 @@ What belongs here: turning orders into run requests. What does not: deciding wha
 """
 
 import time
+from collections.abc import Iterable
+from typing import Any
 
 from dagster import (
     DagsterInstance,
@@ -20,6 +22,7 @@ from dagster import (
 )
 
 from etl_pipelines.jobs.ingest import ingest
+from etl_pipelines.jobs.ingest_many import ingest_many
 from etl_pipelines.jobs.materializations import unseen
 from etl_pipelines.jobs.phases import ATTEMPT_TAG, DROP_TAG
 from libs.models.config import ServiceSettings
@@ -36,7 +39,7 @@ def build_manifest_sensor() -> SensorDefinition:
 
     @sensor(
         name="manifest_sensor",
-        job=ingest,
+        jobs=[ingest, ingest_many],
         minimum_interval_seconds=ServiceSettings().sensor_interval_s,
         default_status=DefaultSensorStatus.RUNNING,
         required_resource_keys={"workbench"},
@@ -50,7 +53,7 @@ def build_manifest_sensor() -> SensorDefinition:
             found = look(clients, find_run)
             if found.orders or found.published:
                 return SensorResult(
-                    run_requests=[_request(order) for order in found.orders],
+                    run_requests=_requests(found.orders),
                     asset_events=unseen(context.instance, found.published),
                 )
             if time.monotonic() >= until:
@@ -78,12 +81,18 @@ def _run_finder(instance: DagsterInstance) -> FindRun:
     return find_run
 
 
+def _requests(orders: Iterable[RunOrder]) -> list[RunRequest]:
+    runs: dict[str, list[RunOrder]] = {}
+    for order in orders:
+        runs.setdefault(order.run_key, []).append(order)
+    return [_request(run[0]) if len(run) == 1 else _shared_request(run) for run in runs.values()]
+
+
 def _request(order: RunOrder) -> RunRequest:
     return RunRequest(
         run_key=order.run_key,
-        run_config={
-            "ops": {"intake": {"config": {"drop_id": order.drop_id, "attempt": order.attempt}}}
-        },
+        job_name=ingest.name,
+        run_config={"ops": {"intake": {"config": _config(order)}}},
         tags={
             DROP_TAG: order.drop_id,
             ATTEMPT_TAG: str(order.attempt),
@@ -91,3 +100,16 @@ def _request(order: RunOrder) -> RunRequest:
             "spatial_etl/dataset": order.dataset_id,
         },
     )
+
+
+def _shared_request(orders: list[RunOrder]) -> RunRequest:
+    return RunRequest(
+        run_key=orders[0].run_key,
+        job_name=ingest_many.name,
+        run_config={"ops": {"ingest_each": {"config": {"drops": [*map(_config, orders)]}}}},
+        tags={"spatial_etl/drops": str(len(orders))},
+    )
+
+
+def _config(order: RunOrder) -> dict[str, Any]:
+    return {"drop_id": order.drop_id, "attempt": order.attempt}

@@ -176,13 +176,27 @@ class Ledger:
             },
         )
 
-    def open_attempt(self, drop: DropRecord, *, run_id: str | None = None) -> int | None:
+    def open_attempt(
+        self,
+        drop: DropRecord,
+        *,
+        run_id: str | None = None,
+        dagster_run_id: str | None = None,
+        shared_key: str | None = None,
+    ) -> int | None:
         """Give a received drop its next attempt number; None where another tick did.
 
-        `run_id` is the run that will begin it, where that is known already.
+        `run_id` is the run that will begin it, where that is known already; where it is to share a
+        run of Dagster's with others, `dagster_run_id` is that one, or `shared_key` its key.
         """
         number = drop.attempt + 1
-        attempt = AttemptRecord(number=number, requested_at=now(), run_id=run_id)
+        attempt = AttemptRecord(
+            number=number,
+            requested_at=now(),
+            run_id=run_id,
+            dagster_run_id=dagster_run_id,
+            shared_key=shared_key,
+        )
         moved = self._move(
             {"_id": drop.id, "status": "received", "attempt": drop.attempt},
             {"status": "queued", "attempt": number, "held": None},
@@ -203,9 +217,19 @@ class Ledger:
             self._move(query, {"held": reason.model_dump()})
 
     def begin_attempt(
-        self, drop_id: str, attempt: int, run_id: str, *, owner: Owner, lease_s: float
+        self,
+        drop_id: str,
+        attempt: int,
+        run_id: str,
+        *,
+        owner: Owner,
+        lease_s: float,
+        dagster_run_id: str | None = None,
     ) -> DropRecord:
-        """Let run `run_id` work on a drop; raises `SupersededError` where it may not."""
+        """Let run `run_id` work on a drop; raises `SupersededError` where it may not.
+
+        `dagster_run_id` is Dagster's run where that has other drops too.
+        """
         started = now()
         slot = f"attempts.{attempt - 1}"
         values = {
@@ -213,6 +237,7 @@ class Ledger:
             "updated_at": started,
             "unstarted": 0,
             f"{slot}.run_id": run_id,
+            f"{slot}.dagster_run_id": dagster_run_id,
             f"{slot}.started_at": started,
             f"{slot}.owner": owner.model_dump(),
             f"{slot}.lease_expires_at": self._lease_end(lease_s),

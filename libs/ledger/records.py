@@ -39,7 +39,13 @@ class AttemptRecord(_Record):
 
     number: int
     requested_at: datetime
-    run_id: str | None = None
+    run_id: str | None = Field(default=None, description="the run of this attempt alone")
+    dagster_run_id: str | None = Field(
+        default=None, description="Dagster's run, where other attempts share it"
+    )
+    shared_key: str | None = Field(
+        default=None, description="key of the run that it was to share with others"
+    )
     started_at: datetime | None = None
     ended_at: datetime | None = None
     reason: Reason | None = None
@@ -48,6 +54,11 @@ class AttemptRecord(_Record):
         default=None, description="by the ledger server's clock; renewed while the run works"
     )
     phases: tuple[PhaseRecord, ...] = ()
+
+    @property
+    def shown_run_id(self) -> str | None:
+        """The run that Dagster's webserver shows."""
+        return self.dagster_run_id or self.run_id
 
 
 class DropRecord(_Record):

@@ -132,6 +132,13 @@ class ServiceSettings(BaseSettings):
         description="size of a drop's files from which it is large: one place to run is left free "
         "of large drops",
     )
+    shared_drop_bytes: int = Field(
+        default=MIB,
+        ge=0,
+        description="size of a drop's files below which it shares a run with others where more are "
+        "due than may run; 0: none does",
+    )
+    shared_run_drops: int = Field(default=25, ge=1, description="drops that share a run at most")
     disk_factor: float = Field(
         default=8,
         ge=0,

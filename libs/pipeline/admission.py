@@ -2,14 +2,17 @@
 
 Drops go in order of arrival into a queue of bounded length. Two things hold a drop back while those
 behind it go on: the lane of large drops, which leaves one place to run for the others, and the room
-on the disks, which a run takes by estimate before it begins.
+on the disks, which a run takes by estimate before it begins. Small drops share runs where more of
+them are due than may run: most of a small run's time is its own. One that was tried before goes
+alone, so that no other drop dies with it twice.
 
 What belongs here: the decision, from what is in hand and what the disks have. What does not:
 opening the attempt (`libs.pipeline.attempts`).
 """
 
+import math
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +39,11 @@ class Gate:
     def __init__(self, settings: ServiceSettings, in_hand: Iterable[DropRecord]) -> None:
         drops = list(in_hand)
         self._settings = settings
-        self._places = settings.max_queued - sum(drop.status == "queued" for drop in drops)
+        working = {_run_of(drop) for drop in drops if drop.status != "queued"}
+        queued = {_run_of(drop) for drop in drops} - working
+        self._idle_places = max(settings.max_concurrent_runs - len(working | queued), 0)
+        self._places = settings.max_queued - len(queued)
+        self._sharing = 0
         self._large_places = settings.large_runs - sum(map(self._is_large, drops))
         self._taken_bytes = sum(map(size_bytes, drops))
         self._disks = disks(settings)
@@ -46,6 +53,13 @@ class Gate:
     def is_closed(self) -> bool:
         """Whether the queue is full."""
         return self._places <= 0
+
+    def is_closed_to(self, drop: DropRecord) -> bool:
+        """Return whether the queue is full, with no room for a drop in a run that is shared."""
+        return self.is_closed and not (self.may_share(drop) and self._has_room_in_share())
+
+    def _has_room_in_share(self) -> bool:
+        return self._sharing % self._settings.shared_run_drops != 0
 
     def reason_to_wait(self, drop: DropRecord) -> Reason | None:
         """Return why a drop must wait although the queue has a place; None where it may go."""
@@ -60,9 +74,26 @@ class Gate:
                 return _no_room(drop, disk, needed)
         return None
 
+    def may_share(self, drop: DropRecord) -> bool:
+        """Return whether a drop is small, and was not tried before."""
+        was_tried = any(attempt.started_at is not None for attempt in drop.attempts)
+        return not was_tried and size_bytes(drop) < self._settings.shared_drop_bytes
+
+    def shares(self, drops: Sequence[DropRecord]) -> Iterator[Sequence[DropRecord]]:
+        """Yield the drops that share a run, of those that may; one each while places are idle."""
+        runs = max(
+            math.ceil(len(drops) / self._settings.shared_run_drops),
+            min(self._idle_places, len(drops)),
+        )
+        for run in range(runs):
+            yield drops[run * len(drops) // runs : (run + 1) * len(drops) // runs]
+
     def admit(self, drop: DropRecord) -> None:
         """Count a drop that goes."""
-        self._places -= 1
+        is_sharing = self.may_share(drop)
+        takes_place = not (is_sharing and self._has_room_in_share())
+        self._sharing += is_sharing
+        self._places -= takes_place
         self._large_places -= self._is_large(drop)
         self._taken_bytes += size_bytes(drop)
 
@@ -78,6 +109,11 @@ class Gate:
             remedy="Nothing to do. SPATIAL_ETL_LARGE_DROP_BYTES and "
             "SPATIAL_ETL_MAX_CONCURRENT_RUNS say what is large and how many run.",
         )
+
+
+def _run_of(drop: DropRecord) -> str:
+    """Return the same text for the drops in hand that share a run."""
+    return (drop.current.shared_key if drop.current else None) or drop.id
 
 
 def size_bytes(drop: DropRecord) -> int:

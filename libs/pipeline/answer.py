@@ -83,7 +83,8 @@ def receipt_of(
     """Return the receipt of a drop as the ledger knows it now."""
     attempt = _answering_attempt(drop, status, version)
     run_id = attempt.run_id if attempt else None
-    url = f"{clients.settings.webserver_url}/runs/{run_id}" if run_id else None
+    shown = attempt.shown_run_id if attempt else None
+    url = f"{clients.settings.webserver_url}/runs/{shown}" if shown else None
     return Receipt(
         status=status,
         drop_id=drop.id,

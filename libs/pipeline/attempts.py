@@ -4,9 +4,10 @@ What belongs here: what follows from the state of an attempt's run, its lease an
 does not: manifests at the door (`libs.pipeline.reception`), what a run does while it works.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Literal
 
 from libs.ledger.ledger import now
@@ -31,17 +32,21 @@ LONGEST_PAUSE_S = 600
 
 @dataclass(frozen=True)
 class RunOrder:
-    """An attempt that should be run; starting it twice is prevented by its key."""
+    """An attempt that should be run; starting it twice is prevented by its key.
+
+    Orders with the same key are for one run.
+    """
 
     drop_id: str
     attempt: int
     batch_id: str
     dataset_id: str
+    shared_key: str | None = None
 
     @property
     def run_key(self) -> str:
-        """`<drop id>:<attempt>`."""
-        return f"{self.drop_id}:{self.attempt}"
+        """`<drop id>:<attempt>`, where a run is shared that of its first drop."""
+        return self.shared_key or run_key(self.drop_id, self.attempt)
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,9 @@ def reconcile(clients: Clients, find_run: FindRun) -> Reconciled:
     there is none.
     """
     orders, published = [], []
+    find_run = cache(find_run)
     for drop in clients.ledger.with_status(*IN_HAND):
-        run_id = drop.current.run_id if drop.current else None
+        run_id = drop.current.shown_run_id if drop.current else None
         state = find_run(_order(drop).run_key, run_id)
         if state is None and drop.status == "queued" and run_id is None:
             orders.append(_order(drop))
@@ -72,33 +78,65 @@ def reconcile(clients: Clients, find_run: FindRun) -> Reconciled:
 
 
 def open_attempts(clients: Clients) -> list[RunOrder]:
-    """Open the attempts that are due, in order of arrival, as far as the gate lets them."""
+    """Open the attempts that are due, in order of arrival, as far as the gate lets them.
+
+    Small drops share runs where more of them are due than may run.
+    """
     gate = Gate(clients.settings, clients.ledger.with_status(*IN_HAND))
     orders: list[RunOrder] = []
-    if gate.is_closed:
-        return orders
-    for drop in clients.ledger.in_order("received"):
+    small: list[DropRecord] = []
+    for drop in () if gate.is_closed else clients.ledger.in_order("received"):
         if not _is_due(clients, drop):
             continue
+        if gate.is_closed_to(drop):
+            break
         reason = gate.reason_to_wait(drop)
         if reason is not None:
             clients.ledger.hold(drop, reason)
             continue
-        number = clients.ledger.open_attempt(drop)
-        if number is not None:
-            gate.admit(drop)
-            orders.append(_order(drop.model_copy(update={"attempt": number})))
-            if gate.is_closed:
-                break
+        gate.admit(drop)
+        if not gate.may_share(drop):
+            orders += _open(clients, [drop])
+        else:
+            small.append(drop)
+    for shared in gate.shares(small):
+        orders += _open(clients, shared)
     return orders
 
 
-def take_again(clients: Clients, drop_id: str, attempt: int, run_id: str) -> int | None:
+def _open(clients: Clients, drops: Sequence[DropRecord]) -> list[RunOrder]:
+    """Open the next attempts of drops that share a run; its key is that of the first."""
+    orders: list[RunOrder] = []
+    for drop in drops:
+        shared_key = None
+        if len(drops) > 1:
+            shared_key = orders[0].run_key if orders else run_key(drop.id, drop.attempt + 1)
+        number = clients.ledger.open_attempt(drop, shared_key=shared_key)
+        if number is not None:
+            orders.append(
+                RunOrder(drop.id, number, drop.batch_id or "", drop.dataset_id or "", shared_key)
+            )
+    return orders
+
+
+def run_key(drop_id: str, attempt: int) -> str:
+    """Return the key of an attempt's run, by which Dagster starts it once."""
+    return f"{drop_id}:{attempt}"
+
+
+def take_again(
+    clients: Clients,
+    drop_id: str,
+    attempt: int,
+    run_id: str,
+    *,
+    dagster_run_id: str | None = None,
+) -> int | None:
     """Open a new attempt for run `run_id`, which a user made from the run of `attempt`.
 
-    Returns the number of the attempt that the run may begin; None where the drop is published
-    already, so that there is nothing to do. Raises `SupersededError` while another attempt has the
-    drop in hand.
+    `dagster_run_id` is Dagster's, which other drops may share. Returns the number of the attempt
+    that the run may begin; None where the drop is published already, so that there is nothing to
+    do. Raises `SupersededError` while another attempt has the drop in hand.
     """
     drop = clients.ledger.get(drop_id)
     if drop is not None and drop.status in {"published", "unchanged"}:
@@ -110,7 +148,7 @@ def take_again(clients: Clients, drop_id: str, attempt: int, run_id: str) -> int
         clients.ledger.reopen(drop, drop.delivery, more_attempts=more, recipe=RECIPE_VERSION)
         drop = clients.ledger.get(drop_id)
     number = (
-        clients.ledger.open_attempt(drop, run_id=run_id)
+        clients.ledger.open_attempt(drop, run_id=run_id, dagster_run_id=dagster_run_id)
         if drop is not None and drop.status == "received"
         else None
     )
@@ -122,6 +160,24 @@ def take_again(clients: Clients, drop_id: str, attempt: int, run_id: str) -> int
             remedy="Wait for the answer of the attempt that works on the drop.",
         )
     return number
+
+
+def give_back(clients: Clients, attempts: Sequence[tuple[str, int]]) -> None:
+    """Let drops have another run whose attempts wait behind one that takes long in theirs."""
+    for drop_id, number in attempts:
+        with holding_up_nobody(f"drop {drop_id[:12]}"):
+            drop = clients.ledger.get(drop_id)
+            if drop is not None and drop.status == "queued" and drop.attempt == number:
+                clients.ledger.release(drop, _given_back(drop), has_begun=False)
+
+
+def _given_back(drop: DropRecord) -> Reason:
+    return Reason(
+        code="attempt.given_back",
+        message=f"expected attempt {drop.attempt} to begin soon, found it behind a drop of the "
+        "same run that takes long.",
+        remedy="Nothing to do: the drop gets another run.",
+    )
 
 
 def is_over(clients: Clients, attempt: AttemptRecord | None, state: RunState | None) -> bool:
@@ -215,4 +271,5 @@ def _is_due(clients: Clients, drop: DropRecord) -> bool:
 
 
 def _order(drop: DropRecord) -> RunOrder:
-    return RunOrder(drop.id, drop.attempt, drop.batch_id or "", drop.dataset_id or "")
+    shared_key = drop.current.shared_key if drop.current else None
+    return RunOrder(drop.id, drop.attempt, drop.batch_id or "", drop.dataset_id or "", shared_key)

@@ -24,6 +24,7 @@ def intake(bench: Workbench, drop_id: str, attempt: int) -> Intake:
         bench.run_id,
         owner=Owner.this_process(),
         lease_s=clients.settings.lease_s,
+        dagster_run_id=bench.dagster_run_id,
     )
     if drop.manifest is None:
         raise SupersededError(

@@ -30,6 +30,7 @@ class Lease:
         self.lost: SupersededError | None = None
         self._on_lost = on_lost
         self._is_given_back = threading.Event()
+        self._telling = threading.Lock()
 
     def keep(self, ledger: Ledger, drop_id: str, attempt: int, lease_s: float) -> None:
         """Renew the lease until it is given back or lost."""
@@ -37,16 +38,18 @@ class Lease:
             try:
                 ledger.renew_lease(drop_id, attempt, lease_s)
             except SupersededError as err:
-                if not self._is_given_back.is_set():
-                    self.lost = err
-                    self._on_lost()
+                with self._telling:
+                    if not self._is_given_back.is_set():
+                        self.lost = err
+                        self._on_lost()
                 return
             except LedgerError as err:
                 logger.warning("could not renew the lease on drop %s: %s", drop_id[:12], err)
 
     def give_back(self) -> None:
-        """Stop renewing; what is lost from now on is nobody's concern."""
-        self._is_given_back.set()
+        """Stop renewing; what is lost from now on is nobody's concern, and nobody is told."""
+        with self._telling:
+            self._is_given_back.set()
 
 
 @contextmanager

@@ -46,6 +46,8 @@ class Workbench:
     run_id: str
     folder: Path
     scratch: Scratch
+    dagster_run_id: str | None = None
+    """Dagster's run, where that has other drops too."""
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
     @property
@@ -69,7 +71,12 @@ class Workbench:
 
 @contextmanager
 def open_workbench(
-    clients: Clients, run_id: str, *, drop_id: str | None = None, attempt: int | None = None
+    clients: Clients,
+    run_id: str,
+    *,
+    drop_id: str | None = None,
+    attempt: int | None = None,
+    dagster_run_id: str | None = None,
 ) -> Iterator[Workbench]:
     """Yield the workbench of a run; its folder and schema are gone afterwards, whatever happens.
 
@@ -96,4 +103,4 @@ def open_workbench(
         scratch = Scratch(clients.postgis, run_id, mark=mark, patience_s=patience_s)
         stack.callback(scratch.drop)
         scratch.make()
-        yield Workbench(clients, run_id, folder, scratch)
+        yield Workbench(clients, run_id, folder, scratch, dagster_run_id)

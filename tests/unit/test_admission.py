@@ -1,5 +1,6 @@
 """Which of the drops that are due may have a run: lanes by size, and room on the disks."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from libs.models.config import MIB
 from libs.pipeline import admission
 from libs.pipeline.admission import Disk
+from libs.pipeline.attempts import RunOrder
 from tests.unit.conftest import Reception
 from tests.unit.examples import BUCKET, document
 
@@ -52,6 +54,63 @@ def test_a_large_drop_waits_for_another_and_small_ones_pass_it(reception: Recept
     for order in first:
         reception.publish(order)
     assert [order.batch_id for order in reception.look()] == ["big-2"]
+
+
+def test_small_drops_share_runs_where_more_are_due_than_may_run(reception: Reception) -> None:
+    for number in range(5):
+        drop(reception, f"small-{number}")
+
+    orders = reception.look()
+
+    keys = [order.run_key for order in orders]
+    assert [order.batch_id for order in orders] == [f"small-{number}" for number in range(5)]
+    assert keys == [own_key(orders[0])] * 2 + [own_key(orders[2])] * 3
+    # A look that was not followed by a run is followed by the next one's, with the same keys.
+    assert [order.run_key for order in reception.look()] == keys
+
+
+def test_a_shared_run_takes_one_place_and_so_many_drops(reception: Reception) -> None:
+    reception.set(max_queued=2, shared_run_drops=3, max_concurrent_runs=1)
+    for number in range(8):
+        drop(reception, f"small-{number}")
+
+    orders = reception.look()
+
+    runs = Counter(order.run_key for order in orders)
+    assert sorted(runs.values()) == [3, 3]
+    for order in orders:
+        reception.runs[order.run_key] = "active"
+    reception.start(orders[0])
+    assert len(reception.look()) == 2
+
+
+def test_drops_for_which_there_is_a_place_have_runs_of_their_own(reception: Reception) -> None:
+    for number in range(2):
+        drop(reception, f"small-{number}")
+
+    orders = reception.look()
+
+    assert [order.run_key for order in orders] == [own_key(order) for order in orders]
+    assert [order.shared_key for order in orders] == [None, None]
+
+
+def test_a_drop_that_was_tried_shares_no_run(reception: Reception) -> None:
+    reception.set(retry_backoff_s=0)
+    for number in range(3):
+        drop(reception, f"small-{number}")
+    first, *others = reception.look()
+    reception.start(first)
+    reception.runs[first.run_key] = "ended"
+
+    again = reception.look()
+
+    assert {order.batch_id for order in again} == {order.batch_id for order in (first, *others)}
+    alone = [order for order in again if order.batch_id == first.batch_id]
+    assert [order.shared_key for order in alone] == [None]
+
+
+def own_key(order: RunOrder) -> str:
+    return f"{order.drop_id}:{order.attempt}"
 
 
 def test_a_drop_waits_for_room_that_runs_take_by_estimate(

@@ -276,7 +276,7 @@ def test_a_receipt_that_cannot_be_written_holds_up_no_other_drop(
 def test_a_thousand_drops_are_started_in_order_of_arrival_and_never_too_many(
     reception: Reception,
 ) -> None:
-    reception.set(max_queued=25)
+    reception.set(max_queued=25, shared_drop_bytes=0)
     reception.upload(ROADS)
     names = [f"{number * 7919 % 1000:03}" for number in range(1000)]
     for name in names:

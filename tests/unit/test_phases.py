@@ -41,6 +41,9 @@ class Context:
     def give_lease_back(self) -> None:
         """Let go of the drop: nothing holds it here."""
 
+    def run_id_of(self, dagster_run_id: str) -> str:
+        return dagster_run_id
+
     def get_workbench(self, run_id: str, drop_id: str, attempt: int) -> Workbench:
         assert run_id == self.run_id
         return self.bench
@@ -82,7 +85,7 @@ def test_a_phase_is_recorded_when_it_starts_and_when_it_ends(
         return SimpleNamespace(facts={"files": 2})
 
     context = Context(bench, "fetch")
-    run_phase(context, drop_id, 1, phase)
+    run_phase(context, "fetch", drop_id, 1, phase)
     assert [(item.name, item.seconds) for item in seen] == [("intake", 1.0), ("fetch", None)]
     done = known(reception, drop_id).current.phases[1]
     assert (done.name, done.facts["files"]) == ("fetch", 2)
@@ -107,7 +110,7 @@ def test_an_error_is_answered_and_ends_the_run(
         raise error
 
     with pytest.raises(Failure) as caught:
-        run_phase(Context(bench, "intake"), drop_id, 1, phase)
+        run_phase(Context(bench, "intake"), "intake", drop_id, 1, phase)
     assert caught.value.__cause__ is error
     assert not caught.value.allow_retries
     assert caught.value.metadata["drop_status"].value == status
@@ -129,7 +132,7 @@ def test_a_superseded_attempt_ends_its_run_and_answers_nothing(
         raise AssertionError("a superseded attempt must not work")
 
     with pytest.raises(Failure, match="expected drop"):
-        run_phase(Context(bench, "load"), drop_id, 1, phase)
+        run_phase(Context(bench, "load"), "load", drop_id, 1, phase)
     assert known(reception, drop_id).status == "queued"
     assert reception.names("receipts/") == []
 
@@ -139,5 +142,5 @@ def test_an_interrupt_is_no_answer(bench: Workbench, reception: Reception, drop_
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_phase(Context(bench, "intake"), drop_id, 1, phase)
+        run_phase(Context(bench, "intake"), "intake", drop_id, 1, phase)
     assert known(reception, drop_id).status == "running"
