@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import DagsterInstance, ExecuteInProcessResult
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run
 
 from etl_pipelines.definitions import build_defs
 from etl_pipelines.jobs import ingest_many
@@ -17,26 +19,25 @@ from tests.integration.line import Line
 from tests.support import geojson, make_manifest, point
 
 
-def run_shared(
-    orders: list[RunOrder], *, parent_run_id: str | None = None
-) -> ExecuteInProcessResult:
-    """Run attempts as the daemon would where they share a run, in this process."""
+def run_shared(orders: list[RunOrder], *, parent_run_id: str | None = None) -> DagsterRun:
+    """Run attempts as the daemon would where they share a run, in this process.
+
+    With `parent_run_id` as a user would who runs that one again.
+    """
     drops = [{"drop_id": order.drop_id, "attempt": order.attempt} for order in orders]
-    tags = {
-        "dagster/parent_run_id": parent_run_id or "",
-        "dagster/root_run_id": parent_run_id or "",
-    }
+    job = build_defs().resolve_job_def("ingest_many")
     with DagsterInstance.ephemeral() as instance:
-        return (
-            build_defs()
-            .resolve_job_def("ingest_many")
-            .execute_in_process(
-                run_config={"ops": {"ingest_each": {"config": {"drops": drops}}}},
-                instance=instance,
-                raise_on_error=False,
-                tags=tags if parent_run_id else {},
-            )
+        run = instance.create_run_for_job(
+            job,
+            run_config={"ops": {"ingest_each": {"config": {"drops": drops}}}},
+            parent_run_id=parent_run_id,
+            root_run_id=parent_run_id,
         )
+        execute_run(InMemoryJob(job), run, instance)
+        found = instance.get_run_by_id(run.run_id)
+    assert found is not None
+    assert found.status == DagsterRunStatus.SUCCESS
+    return found
 
 
 @pytest.fixture
@@ -63,17 +64,16 @@ def answers(line: Line, name: str, drops: int = 4) -> list[tuple[str, int | None
 def test_each_drop_of_a_run_has_its_own_answer_version_and_run_id(
     line: Line, orders: list[RunOrder], name: str, environment: dict[str, str]
 ) -> None:
-    result = run_shared(orders)
+    run = run_shared(orders)
 
-    assert result.success
     assert answers(line, name) == [
         ("published", 1), ("rejected", None), ("published", 1), ("published", 2),
     ]  # fmt: skip
     receipts = [line.user.receipt(f"{name}-{number}") for number in range(4)]
     assert receipts[1]["reason"]["code"] == "source.unreadable"
-    assert {receipt["run_url"].rpartition("/")[2] for receipt in receipts} == {result.run_id}
+    assert {receipt["run_url"].rpartition("/")[2] for receipt in receipts} == {run.run_id}
     run_ids = [receipt["run_id"] for receipt in receipts]
-    assert len({*run_ids, result.run_id}) == 5
+    assert len({*run_ids, run.run_id}) == 5
     for run_id in run_ids:
         schema = RunIdSchemaMapping.from_run_id(run_id).schema_name
         query = f"SELECT 1 FROM pg_namespace WHERE nspname = '{schema}'"
@@ -95,7 +95,7 @@ def test_a_defect_in_one_drop_ends_that_one_alone(
 
     monkeypatch.setattr(module, "load", broken)
 
-    assert run_shared(orders).success
+    run_shared(orders)
 
     assert answers(line, name) == [
         ("failed", None), ("rejected", None), ("published", 1), ("published", 1),
@@ -116,7 +116,7 @@ def test_drops_behind_one_that_takes_long_are_given_back(
     monkeypatch.setattr(ingest_many, "PATIENCE_S", 0.2)
     monkeypatch.setattr(module, "load", slow)
 
-    assert run_shared(orders).success
+    run_shared(orders)
 
     assert line.user.receipt(f"{name}-0", timeout_s=5)["status"] == "published"
     others = [line.clients.ledger.get(order.drop_id) for order in orders[1:]]
@@ -136,7 +136,7 @@ def test_a_shared_run_that_is_run_again_does_what_was_not_done(
     assert answers(line, name, 3) == [("failed", None)] * 3
     run_shared(orders[3:])
 
-    assert run_shared(orders, parent_run_id=first.run_id).success
+    run_shared(orders, parent_run_id=first.run_id)
 
     assert answers(line, name) == [
         ("published", 2), ("rejected", None), ("published", 1), ("published", 1),
