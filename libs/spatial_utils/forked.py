@@ -44,7 +44,8 @@ class ForkOrder(BaseModel):
 class ForkServer:
     """The server of this process, started when it is first needed, and again where it was lost.
 
-    `env` is the server's whole environment.
+    A process that was forked from one with a server asks that one, and has one of its own once that
+    is gone. `env` is the server's whole environment.
     """
 
     def __init__(self, env: Mapping[str, str]) -> None:
@@ -53,11 +54,12 @@ class ForkServer:
         self._starting = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._started_by = 0
 
     def start(self) -> socket.socket:
         """Have the server running, or loading, and return the socket it is asked on."""
         with self._starting:
-            if self._control is not None and self._process and self._process.poll() is None:
+            if self._control is not None and not self._is_known_to_be_gone():
                 return self._control
             self._end()
             self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -72,8 +74,16 @@ class ForkServer:
                     pass_fds=[theirs.fileno()],
                     start_new_session=True,
                 )  # fmt: skip
+            self._started_by = os.getpid()
             atexit.register(self.close)
             return self._control
+
+    def _is_known_to_be_gone(self) -> bool:
+        """Return whether a server of this process has ended; of another's only asking tells."""
+        return self._is_own() and self._process is not None and self._process.poll() is not None
+
+    def _is_own(self) -> bool:
+        return self._started_by == os.getpid()
 
     def close(self) -> None:
         """End the server and its children."""
@@ -90,7 +100,7 @@ class ForkServer:
         atexit.unregister(self.close)
         if self._control is not None:
             self._control.close()
-        if self._process is not None:
+        if self._process is not None and self._is_own():
             self._process.wait()
         self._control = self._process = None
 

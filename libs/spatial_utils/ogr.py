@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 
 from libs.models.errors import ComputeError, SourceError
@@ -153,6 +153,15 @@ class Gdal:
             raise Failure(program, end, self.limits, said.errors, file, layer).error()
         return GdalRun(end.stdout, said.warnings, said.errors, end.seconds)
 
+    def prepare(self) -> None:
+        """Do what every run needs once, before runs are forked from this process.
+
+        The server of its readers is started, and the programs are asked for their drivers.
+        """
+        READERS.start()
+        for program in ("ogrinfo", "gdalinfo"):
+            _drivers(self, program)
+
     def start_readers(self) -> None:
         """Have what readers need loaded by the time the first of them is asked for."""
         READERS.start()
@@ -278,23 +287,13 @@ class Gdal:
         It can write what we publish, and its memory is bounded.
         """
         allowed = {*drivers, *_RASTER_OUTPUT_DRIVERS}
-        skipped = [name for name in self._raster_drivers if name not in allowed]
+        skipped = [name for name in _drivers(self, "gdalinfo") if name not in allowed]
         return {"GDAL_SKIP": ",".join(skipped), **cog_env(self.limits.memory_bytes)}
 
     def only_drivers(self, drivers: Sequence[str]) -> dict[str, str]:
         """Return the environment in which GDAL has `drivers` and no other vector driver."""
-        skipped = [name for name in self._vector_drivers if name not in drivers]
+        skipped = [name for name in _drivers(self, "ogrinfo") if name not in drivers]
         return {"GDAL_SKIP": ",".join(skipped)}
-
-    @cached_property
-    def _vector_drivers(self) -> tuple[str, ...]:
-        listing = self.run("ogrinfo", ["--formats"], cwd=Path("/tmp"))  # noqa: S108
-        return tuple(_FORMAT_LINE.findall(listing.stdout))
-
-    @cached_property
-    def _raster_drivers(self) -> tuple[str, ...]:
-        listing = self.run("gdalinfo", ["--formats"], cwd=Path("/tmp"))  # noqa: S108
-        return tuple(_FORMAT_LINE.findall(listing.stdout))
 
     def version(self) -> str:
         """Return GDAL's own version line."""
@@ -324,3 +323,10 @@ def _without_secrets(text: str, secrets: Sequence[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, "***")
     return text
+
+
+@cache
+def _drivers(gdal: Gdal, program: str) -> tuple[str, ...]:
+    """Return the names of the drivers that a program has, asked once a process."""
+    listing = gdal.run(program, ["--formats"], cwd=Path("/tmp"))  # noqa: S108
+    return tuple(_FORMAT_LINE.findall(listing.stdout))

@@ -6,6 +6,7 @@ not: starting it (`services.dagster.code_server`).
 
 import gc
 import signal
+from contextlib import suppress
 from importlib import import_module
 
 from libs.without_pandas import hide_pandas
@@ -20,9 +21,22 @@ NEEDED = (
     *(f"libs.pipeline.kinds.{kind}" for kind in ("vector", "raster", "tabular", "join")),
 )
 
+
+def prepare_gdal() -> None:
+    """Start the server of readers, which runs share, and learn what GDAL's programs can."""
+    from libs.models.config import ServiceSettings
+    from libs.models.errors import SpatialEtlError
+    from libs.pipeline.clients import gdal
+
+    # Where the programs are missing, each run says so.
+    with suppress(SpatialEtlError):
+        gdal(ServiceSettings()).prepare()
+
+
 hide_pandas()
 for name in NEEDED:
     import_module(name)
+prepare_gdal()
 # A stop of the whole group is for the runs, which clean up after themselves; they set handlers of
 # their own, and this process ends with the code server.
 signal.signal(signal.SIGTERM, signal.SIG_IGN)

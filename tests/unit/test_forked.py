@@ -240,3 +240,36 @@ def test_a_child_that_can_say_nothing_leaves_others_alone(read: Read, server: Fo
     assert read("print('x' * 9999)", server=server, file_bytes=1).returncode == 1
     other.join()
     assert (ends[0].returncode, ends[0].stdout) == (0, "fine\n")
+
+
+def test_a_forked_process_asks_the_server_it_was_forked_with_and_then_its_own(
+    read: Read, server: ForkServer, tmp_path: Path
+) -> None:
+    ours = int(read(SERVER, server=server).stdout)
+
+    def ask_thrice() -> list[int]:
+        shared = int(read(SERVER, server=server).stdout)
+        os.kill(ours, signal.SIGKILL)
+        wait_until_gone(ours)
+        own = [int(read(SERVER, server=server).stdout) for _ in range(2)]
+        server.close()
+        return [shared, *own]
+
+    found = in_fork(ask_thrice, tmp_path / "found")
+
+    assert found[0] == ours
+    assert found[1] == found[2] != ours
+    wait_until_gone(found[1])
+    assert int(read(SERVER, server=server).stdout) not in {ours, found[1]}
+
+
+def in_fork(function: Callable[[], list[int]], path: Path) -> list[int]:
+    """Call a function in a process forked from this one, and return what it returned."""
+    child = os.fork()
+    if child == 0:
+        try:
+            path.write_text(json.dumps(function()))
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    return json.loads(path.read_text())
