@@ -21,7 +21,7 @@ class PostGISResource(ConfigurableResource[Any]):
     def teardown_after_execution(self, _context: InitResourceContext) -> None:
         """Close the connections at the end of a run or a tick."""
         if self._postgis is not None:
-            self._postgis.engine.dispose()
+            self._postgis.close()
 
     def get_postgis(self) -> PostGIS:
         """Return the compute database."""

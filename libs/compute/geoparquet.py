@@ -132,7 +132,7 @@ def _batches(postgis: PostGIS, order: ParquetOrder, schema: pa.Schema) -> Iterat
     query = postgis.render(_query(order))
     try:
         with (
-            adbc.connect(postgis.uri) as connection,
+            postgis.arrow_session() as connection,
             connection.cursor(
                 adbc_stmt_kwargs={"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)}
             ) as cursor,

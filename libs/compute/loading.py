@@ -72,7 +72,7 @@ def load_batches(
     # room left in earlier pages, and the order of rows is lost.
     as_new = postgis.render(sql.SQL("TRUNCATE {}").format(name))
     try:
-        with adbc.connect(postgis.uri) as connection, connection.cursor() as cursor:
+        with postgis.arrow_session() as connection, connection.cursor() as cursor:
             cursor.execute(as_new)
             cursor.adbc_ingest(order.table, reader, mode="append", db_schema_name=schema)
             connection.commit()

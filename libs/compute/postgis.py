@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
+import adbc_driver_postgresql.dbapi as adbc
 import psycopg2
 from psycopg2 import sql
 from sqlalchemy import URL, Engine, create_engine, event, text
@@ -79,12 +80,28 @@ class PostGIS:
             "PGCONNECT_TIMEOUT": "10",
         }
 
-    @property
-    def uri(self) -> str:
-        """The connection as a libpq URI, password included: for a call in this process only.
+    def arrow_session(self) -> adbc.Connection:
+        """Return a connection of the caller's own that speaks Arrow.
 
-        Tables are read by one worker, in the order in which they lie.
+        Tables are read by one worker, in the order in which they lie. Raises `adbc.Error`.
         """
+        return self._arrow.adbc_clone()
+
+    @cached_property
+    def _arrow(self) -> adbc.Connection:
+        """The connection whose database the others share: that has asked for the types."""
+        return adbc.connect(self._uri)
+
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        self.engine.dispose()
+        if "_arrow" in vars(self):
+            self._arrow.close()
+            del vars(self)["_arrow"]
+
+    @property
+    def _uri(self) -> str:
+        """The connection as a libpq URI, password included: for a call in this process only."""
         settings = self.settings
         options = f"{SESSION_SETTINGS} -c max_parallel_workers_per_gather=0"
         password = quote(settings.password.get_secret_value(), safe="")
