@@ -14,6 +14,7 @@ What belongs here: going through the drops. What does not: which drops share a r
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from dagster import Config, Failure, OpExecutionContext, in_process_executor, job, op
 from pydantic import Field
@@ -53,7 +54,7 @@ def _ingest(context: OpExecutionContext, drop: DropConfig) -> str:
         fetched = line.bring(context, taken)
         if fetched is None:
             return "unchanged"
-        before = fetched
+        before: Any = fetched
         for phase in ("load", "transform", "check", "dump"):
             before = line.work(context, phase, before)
         line.finish(context, before)

@@ -161,7 +161,7 @@ def describe_layer(layer, request, size_bytes, spool):
         for field in fields
     ]
     place = {"key": layer.GetFIDColumn(), "geometry": layer.GetGeometryColumn()}
-    stored = stored_in(layer, request, described, place)
+    stored, scanned = stored_in(layer, request, described, place)
     WARNINGS.extend([*stored.warnings, *field_losses.left_out(layer)])
     for position, column in stored.columns.items():
         described[position] |= {"type": column.type, "subtype": "None"}
@@ -170,7 +170,9 @@ def describe_layer(layer, request, size_bytes, spool):
     key_types = ["bigint"] if key else []
     tally = TableTally(types or [*key_types, *own_types], has_geometry=bool(geometries))
     # What we wrote ourselves, and know the types of, has no zone but UTC.
-    exact = exact_columns(layer, described, driver, complain, with_zones=types is None)
+    exact = scanned | exact_columns(
+        layer, described, driver, complain, with_zones=types is None, known=scanned
+    )
     read(layer, driver, {**exact, **stored.columns}, tally, size_bytes, spool)
     nulls = tally.facts.geometry.nulls if geometries else 0
     if stored.geometries not in (None, tally.rows - nulls):
@@ -199,11 +201,21 @@ def describe_layer(layer, request, size_bytes, spool):
 
 
 def stored_in(layer, request, described, place):
-    """Return what the file stores in a layer where GDAL would change it.
+    """Return what a file stores in a layer where GDAL would change it, and where its stream would.
 
     `place` names the layer's key and geometry columns. What we wrote ourselves, and know the types
     of, is left to GDAL.
     """
+    if request["driver"] == FLATGEOBUF:
+        is_ours = request["types"] is not None
+        return flatgeobuf_values.stored_layer(
+            request["path"], layer.GetName(), described, is_ours=is_ours
+        )
+    return stored_by_reader(layer, request, described, place), {}
+
+
+def stored_by_reader(layer, request, described, place):
+    """Return what the file stores where GDAL would change it, for drivers with a reader of ours."""
     driver, path = request["driver"], request["path"]
     if driver in SQLITE_DRIVERS and request["types"] is None:
         return sqlite_values.stored_layer(path, layer.GetName(), described, **place)
@@ -211,8 +223,6 @@ def stored_in(layer, request, described, place):
         return gml_values.stored_layer(layer, described)
     if driver == "GPX":
         return gpx_values.stored_layer(path, layer.GetName(), described)
-    if driver == FLATGEOBUF and request["types"] is None:
-        return flatgeobuf_values.stored_layer(path, layer.GetName(), described)
     return StoredLayer()
 
 

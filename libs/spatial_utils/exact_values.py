@@ -8,7 +8,7 @@ What belongs here: which columns these are, and their values. What does not: the
 """
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,8 +80,11 @@ def exact_columns(
     complain: Complain,
     *,
     with_zones: bool,
+    known: Collection[int] = (),
 ) -> dict[int, ExactColumn]:
     """Return the columns of a layer that its stream would change, by position.
+
+    Those of the positions that are `known` are left out.
 
     `fields` have `name`, `type` and `subtype` as OGR calls them. A date that does not exist is told
     to `complain` and becomes NULL. Without `with_zones` times are known to be naive or in UTC, as a
@@ -91,7 +94,7 @@ def exact_columns(
         position: ExactColumn(item["name"], kind)
         for position, item in enumerate(fields)
         for kind in [_changed(item, driver)]
-        if kind and (with_zones or kind != "DateTime")
+        if kind and position not in known and (with_zones or kind != "DateTime")
     }
     if not columns:
         return {}

@@ -1,68 +1,90 @@
-"""Values of a FlatGeobuf that GDAL would change: times of day, and whole numbers beyond 2^53.
+"""Values of a FlatGeobuf that GDAL would change, and those that its stream would.
 
 FlatGeobuf has no type for a time of day: GDAL writes it as a DateTime of the day 0000-00-00, and
 reads that, and any other text that it takes for no moment, as NULL. An unsigned number of 64 bits
-it reads as a double.
+it reads as a double. Its stream loses bits of booleans and the offsets of times.
 
-What belongs here: finding such columns, and their values as they are stored. What does not: the
-rest of a layer (`libs.spatial_utils.describe_source`, in whose child process this runs).
+What belongs here: finding such columns, and their values as they are stored. What does not: where
+values stand in a file (`libs.spatial_utils.flatgeobuf_scan`), the rest of a layer
+(`libs.spatial_utils.describe_source`, in whose child process this runs).
 """
 
 import datetime as dt
 import mmap
 import re
 import struct
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from libs.models.errors import SourceError
 from libs.models.version import Warn
 from libs.spatial_utils.column_types import from_ogr
+from libs.spatial_utils.exact_values import ExactColumn
+from libs.spatial_utils.flatgeobuf_scan import Scan, Values
 from libs.spatial_utils.sqlite_values import is_instant
 from libs.spatial_utils.stored_values import StoredColumn, StoredLayer
 
-MAGIC_BYTES = 8
-NODE_BYTES = 40
 EXAMPLES = 3
 MAX_SHOWN = 60
 MAX_EXACT = 2**53
-
-_HEADER_COLUMNS, _HEADER_FEATURES, _HEADER_NODE_SIZE = 7, 8, 9
-_COLUMN_TYPE = 1
-_FEATURE_PROPERTIES = 1
-_DEFAULT_NODE_SIZE = 16
-_U_LONG, _DATE_TIME = 8, 13
-_WIDTHS = dict(enumerate((1, 1, 1, 2, 2, 4, 4, 8, 8, 4, 8)))
-"""Bytes of a value by the number of its column's type; those of other types tell their length."""
+_BOOL, _U_LONG, _DATE_TIME = 2, 8, 13
 
 _TIME = re.compile(r"0000-00-00T((?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.(?:\d{3}){1,2})?)")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_MOMENT = (
+    r"^\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.(?P<fraction>\d{1,3}))?"
+    r"(?P<zone>Z|[+-](?:0\d|1[0-4]):(?:00|15|30|45))?$"
+)
+"""What nearly all moments look like; Arrow reads the part before the fraction."""
+_MOMENT_BYTES = 19
+_FIRST_SECOND = int(dt.datetime(1, 1, 1, tzinfo=dt.UTC).timestamp())
 
 
-def stored_layer(path: str, layer: str, fields: Sequence[Mapping[str, Any]]) -> StoredLayer:
-    """Return what the file at `path` stores in the columns that GDAL would change.
+def stored_layer(
+    path: str, layer: str, fields: Sequence[Mapping[str, Any]], *, is_ours: bool = False
+) -> tuple[StoredLayer, dict[int, ExactColumn]]:
+    """Return what GDAL would change of the file at `path`, and what its stream would, by position.
 
-    `fields` have `name` and `type` as OGR calls them. Raises `SourceError` where a feature cannot
-    be followed to its end.
+    `fields` have `name` and `type` as OGR calls them. Of a file that we wrote, and know the types
+    of, only booleans are read. Moments that are written in no common way are left to GDAL's
+    features. Raises `SourceError` where a feature cannot be followed to its end.
     """
     with Path(path).open("rb") as file:
         content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        try:
-            types, begin = _header(content)
-            looked_at = {n for n, kind in enumerate(types) if kind in (_U_LONG, _DATE_TIME)}
-            if not looked_at:
-                return StoredLayer()
-            stored = _stored(content, begin, types, looked_at)
-        except (struct.error, IndexError, UnicodeDecodeError) as err:
-            raise SourceError(
-                "source.unreadable",
-                f"expected a FlatGeobuf whose features can be followed to the end, found: {err}.",
-                remedy="Export the file anew and drop it again.",
-                layer=layer,
-            ) from err
+    try:
+        scan = Scan(content)
+        kinds = (_BOOL,) if is_ours else (_BOOL, _U_LONG, _DATE_TIME)
+        looked_at = {n: kind for n, kind in enumerate(scan.types) if kind in kinds}
+        columns = {n: _COLUMNS[kind](str(fields[n]["name"])) for n, kind in looked_at.items()}
+        for chunk in scan.chunks(columns) if columns else ():
+            for position, values in chunk.items():
+                columns[position].add(values)
+        exact = {n: column.exact for n, column in columns.items() if column.exact is not None}
+        odd = {n for n, column in columns.items() if column.is_odd}
+        stored: dict[int, list[Any]] = {position: [] for position in odd}
+        for chunk in scan.chunks(odd) if odd else ():
+            for position, values in chunk.items():
+                stored[position] += _listed(values, looked_at[position])
+    except (struct.error, IndexError, pa.ArrowInvalid) as err:
+        raise SourceError(
+            "source.unreadable",
+            f"expected a FlatGeobuf whose features can be followed to the end, found: {err}.",
+            remedy="Export the file anew and drop it again.",
+            layer=layer,
+        ) from err
+    return _as_stored(layer, fields, stored, looked_at), exact
+
+
+def _as_stored(
+    layer: str,
+    fields: Sequence[Mapping[str, Any]],
+    stored: Mapping[int, list[Any]],
+    types: Mapping[int, int],
+) -> StoredLayer:
     columns: dict[int, StoredColumn] = {}
     warnings = []
     for position, values in stored.items():
@@ -76,58 +98,104 @@ def stored_layer(path: str, layer: str, fields: Sequence[Mapping[str, Any]]) -> 
     return StoredLayer(columns, tuple(warnings))
 
 
-def _header(content: mmap.mmap) -> tuple[list[int], int]:
-    """Return the number of each column's type, and where the features begin."""
-    (size,) = struct.unpack_from("<I", content, MAGIC_BYTES)
-    header = _Table.root(content, MAGIC_BYTES + 4)
-    types = [column.number(_COLUMN_TYPE, "<B") for column in header.tables(_HEADER_COLUMNS)]
-    begin = MAGIC_BYTES + 4 + size
-    node_size = header.number(_HEADER_NODE_SIZE, "<H", _DEFAULT_NODE_SIZE)
-    count = header.number(_HEADER_FEATURES, "<Q")
-    return types, begin + (_nodes(count, node_size) * NODE_BYTES if node_size and count else 0)
+def _listed(values: Values, kind: int) -> list[Any]:
+    if kind == _DATE_TIME:
+        texts: list[Any] = values.texts().to_pylist()
+        return texts
+    numbers = values.numbers(8)
+    return [
+        None if is_missing else int(number)
+        for number, is_missing in zip(numbers, values.is_missing, strict=True)
+    ]
 
 
-def _nodes(count: int, node_size: int) -> int:
-    """Return how many nodes the index of `count` features has, level by level up to its root."""
-    total = count
-    while count > 1:
-        count = -(-count // max(2, node_size))
-        total += count
-    return total + (total == 1)
+class _Booleans:
+    """A column of booleans."""
+
+    is_odd = False
+
+    def __init__(self, name: str) -> None:
+        self.exact = ExactColumn(name, "Boolean")
+
+    def add(self, values: Values) -> None:
+        """Take the values of a chunk."""
+        found = values.numbers(1) != 0
+        self.exact.chunks.append(pa.array(found, mask=values.is_missing))
 
 
-def _stored(
-    content: mmap.mmap, begin: int, types: Sequence[int], looked_at: Collection[int]
-) -> dict[int, list[Any]]:
-    """Return the values of the columns that are looked at, a list a column with one a feature."""
-    stored: dict[int, list[Any]] = {position: [] for position in looked_at}
-    while begin < len(content):
-        (size,) = struct.unpack_from("<I", content, begin)
-        feature = _Table.root(content, begin + 4)
-        found = dict(_values(content, feature.vector(_FEATURE_PROPERTIES, 1), types, looked_at))
-        for position, values in stored.items():
-            values.append(found.get(position))
-        begin += 4 + size
-    return stored
+class _UnsignedNumbers:
+    """A column of unsigned numbers of 64 bits: odd where a double does not hold one."""
+
+    exact = None
+
+    def __init__(self, _: str) -> None:
+        self.is_odd = False
+
+    def add(self, values: Values) -> None:
+        """Take the values of a chunk."""
+        numbers = values.numbers(8)[~values.is_missing]
+        self.is_odd = self.is_odd or bool((numbers > MAX_EXACT).any())
 
 
-def _values(
-    content: mmap.mmap, properties: range, types: Sequence[int], looked_at: Collection[int]
-) -> Iterator[tuple[int, Any]]:
-    """Yield the values of a feature's columns that are looked at, each with its position."""
-    place, end = properties.start, properties.stop
-    while place < end:
-        (position,) = struct.unpack_from("<H", content, place)
-        place += 2
-        width = _WIDTHS.get(types[position])
-        if width is None:
-            (width,) = struct.unpack_from("<I", content, place)
-            place += 4
-        if position in looked_at and types[position] == _U_LONG:
-            yield position, struct.unpack_from("<Q", content, place)[0]
-        elif position in looked_at:
-            yield position, content[place : place + width].decode()
-        place += width
+class _Moments:
+    """A column of moments: odd where one is written in no common way."""
+
+    def __init__(self, name: str) -> None:
+        self.is_odd = False
+        self._exact = ExactColumn(name, "DateTime")
+
+    @property
+    def exact(self) -> ExactColumn | None:
+        """The column, unless it is odd."""
+        return None if self.is_odd else self._exact
+
+    def add(self, values: Values) -> None:
+        """Take the values of a chunk."""
+        if self.is_odd:
+            return
+        texts = values.texts()
+        found = pc.extract_regex(texts, _MOMENT)
+        seconds = _seconds(texts) if found.null_count == texts.null_count else None
+        if seconds is None:
+            self.is_odd = True
+            return
+        fractions, zones = found.flatten()
+        fractions = pc.cast(pc.utf8_rpad(fractions, 3, "0"), pa.int64())
+        moments = pc.subtract(pc.add(pc.multiply(seconds, 1000), fractions), _offsets_ms(zones))
+        self._exact.chunks.append(moments.cast(pa.timestamp("ms")))
+        naive = pc.sum(pc.equal(zones, "")).as_py() or 0
+        self._exact.zones["naive"] += naive
+        self._exact.zones["zoned"] += len(texts) - texts.null_count - naive
+
+
+_COLUMNS: dict[int, Callable[[str], Any]] = {
+    _BOOL: _Booleans, _U_LONG: _UnsignedNumbers, _DATE_TIME: _Moments,
+}  # fmt: skip
+
+
+def _seconds(texts: pa.Array) -> pa.Array | None:
+    """Return the seconds since 1970 that texts begin with; None where one is no date."""
+    try:
+        moments = pc.utf8_slice_codeunits(texts, 0, _MOMENT_BYTES).cast(pa.timestamp("s"))
+    except pa.ArrowInvalid:
+        return None
+    seconds = moments.cast(pa.int64())
+    first = pc.min(seconds).as_py()
+    return seconds if first is None or first >= _FIRST_SECOND else None
+
+
+def _offsets_ms(zones: pa.Array) -> pa.Array:
+    """Return how far zones are ahead of UTC, 0 where there is none."""
+    encoded = zones.dictionary_encode()
+    ahead = [_offset_ms(zone) for zone in encoded.dictionary.to_pylist()]
+    return pa.array(ahead, pa.int64()).take(encoded.indices)
+
+
+def _offset_ms(zone: str) -> int:
+    if zone in ("", "Z"):
+        return 0
+    minutes = int(zone[1:3]) * 60 + int(zone[4:6])
+    return (-minutes if zone[0] == "-" else minutes) * 60_000
 
 
 def _moments(values: Sequence[str | None]) -> StoredColumn | None:
@@ -174,47 +242,3 @@ def _other_type(
         "stored.",
         layer=layer,
     )
-
-
-class _Table:
-    """A table of FlatBuffers: fields by number, found by way of a table of their places."""
-
-    def __init__(self, content: mmap.mmap, place: int) -> None:
-        self._content = content
-        self._place = place
-        self._fields = place - struct.unpack_from("<i", content, place)[0]
-        self._size = struct.unpack_from("<H", content, self._fields)[0]
-
-    @classmethod
-    def root(cls, content: mmap.mmap, begin: int) -> "_Table":
-        """Return the table that a buffer begins with the place of."""
-        return cls(content, begin + struct.unpack_from("<I", content, begin)[0])
-
-    def number(self, field: int, form: str, default: int = 0) -> int:
-        """Return a number in the form that `struct` calls it by."""
-        place = self.place_of(field)
-        if place is None:
-            return default
-        found: int = struct.unpack_from(form, self._content, place)[0]
-        return found
-
-    def vector(self, field: int, width: int) -> range:
-        """Return the places of a vector's items of `width` bytes; none where there is none."""
-        place = self.place_of(field)
-        if place is None:
-            return range(0)
-        place += struct.unpack_from("<I", self._content, place)[0]
-        (count,) = struct.unpack_from("<I", self._content, place)
-        return range(place + 4, place + 4 + count * width, width)
-
-    def tables(self, field: int) -> list["_Table"]:
-        """Return the tables of a vector."""
-        return [_Table.root(self._content, place) for place in self.vector(field, 4)]
-
-    def place_of(self, field: int) -> int | None:
-        """Return where a field's value stands; None where it has none."""
-        entry = 4 + 2 * field
-        if entry >= self._size:
-            return None
-        offset = struct.unpack_from("<H", self._content, self._fields + entry)[0]
-        return self._place + offset if offset else None

@@ -11,18 +11,31 @@ import pytest
 import shapely
 
 from libs.models.errors import SourceError
-from libs.spatial_utils.flatgeobuf_values import _Table, stored_layer
+from libs.spatial_utils import flatgeobuf_scan
+from libs.spatial_utils.flatgeobuf_scan import Table
+from libs.spatial_utils.flatgeobuf_values import stored_layer
 from libs.spatial_utils.stored_values import StoredLayer
 
+FIELDS = (("name", "String"), ("v", "DateTime"), ("flag", "Integer"))
 LONG, U_LONG, STRING, DATE_TIME = 7, 8, 11, 13
 
 
-def written(path: Path, values: pa.Array, *, kinds: tuple[int, int], index: str = "YES") -> Path:
-    """Write a layer with a text and a column, whose type in the header becomes another one."""
+def written(
+    path: Path,
+    values: pa.Array,
+    *,
+    kinds: tuple[int, int],
+    index: str = "YES",
+    flags: list[bool | None] | None = None,
+) -> Path:
+    """Write a layer with a text, a column whose type becomes another one, and flags."""
     points = [shapely.Point(n, 0).wkb for n in range(len(values))]
     names = [f"n{n}" for n in range(len(values))]
     pyogrio.raw.write_arrow(
-        pa.table({"geom": points, "name": names, "v": values}),
+        pa.table(
+            {"geom": points, "name": names, "v": values}
+            | ({} if flags is None else {"flag": pa.array(flags, pa.bool_())})
+        ),
         path,
         driver="FlatGeobuf",
         geometry_name="geom",
@@ -32,7 +45,7 @@ def written(path: Path, values: pa.Array, *, kinds: tuple[int, int], index: str 
     )
     with path.open("r+b") as file:
         content = mmap.mmap(file.fileno(), 0)
-        place = _Table.root(content, 12).tables(7)[1].place_of(1)
+        place = Table.root(content, 12).tables(7)[1].place_of(1)
         assert place is not None
         assert content[place] == kinds[0]
         content[place] = kinds[1]
@@ -41,9 +54,8 @@ def written(path: Path, values: pa.Array, *, kinds: tuple[int, int], index: str 
 
 
 def read(path: Path, ogr_type: str) -> StoredLayer:
-    return stored_layer(
-        str(path), "t", [{"name": "name", "type": "String"}, {"name": "v", "type": ogr_type}]
-    )
+    fields = [{"name": "name", "type": "String"}, {"name": "v", "type": ogr_type}]
+    return stored_layer(str(path), "t", fields)[0]
 
 
 def by_name(path: Path, stored: list[Any]) -> list[Any]:
@@ -110,6 +122,37 @@ def test_unsigned_numbers_that_a_double_holds_are_left_to_gdal(tmp_path: Path) -
     path = written(tmp_path / "t.fgb", values, kinds=(LONG, U_LONG))
 
     assert read(path, "Real") == StoredLayer()
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 100])
+def test_booleans_and_moments_are_read_as_they_are_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(flatgeobuf_scan, "CHUNK_FEATURES", chunk)
+    path = tmp_path / "t.fgb"
+    moments = [
+        "1969-12-31T23:59:59.999Z", "2024-02-29T00:00:00.5+05:45", None,
+        "0001-01-01T00:00:00", "2024-02-29T12:00:00-14:00",
+    ]  # fmt: skip
+    written(
+        path, pa.array(moments), kinds=(STRING, DATE_TIME), flags=[True, None, False, True, None]
+    )
+
+    fields = [{"name": name, "type": kind} for name, kind in FIELDS]
+    stored, exact = stored_layer(str(path), "t", fields)
+
+    assert stored == StoredLayer()
+    flags, found = (exact[position].rows(0, 5).to_pylist() for position in (2, 1))
+    assert by_name(path, flags) == [True, None, False, True, None]
+    assert by_name(path, found) == [
+        dt.datetime(1969, 12, 31, 23, 59, 59, 999000),
+        dt.datetime(2024, 2, 28, 18, 15, 0, 500000),
+        None,
+        dt.datetime(1, 1, 1),
+        dt.datetime(2024, 3, 1, 2),
+    ]
+    assert exact[1].zones == {"naive": 1, "zoned": 3}
+    assert [*stored_layer(str(path), "t", fields, is_ours=True)[1]] == [2]
 
 
 def test_a_file_that_cannot_be_followed_is_refused(tmp_path: Path) -> None:
