@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.benchmarks.latency import time_small_drops
+from tests.benchmarks.many import SHARED, time_many_drops
 from tests.benchmarks.raster import race_raster
 from tests.benchmarks.report import (
     MIB,
@@ -22,6 +23,7 @@ from tests.benchmarks.report import (
     plot_growth,
     ratios,
     seconds_table,
+    spread,
 )
 from tests.benchmarks.service import Answer, BenchService, bench_service
 from tests.benchmarks.vector import grow, race_formats, race_geojson
@@ -108,6 +110,21 @@ def _latency(service: BenchService, folder: Path, _asked: argparse.Namespace) ->
     return figures, seconds_table(work, answers, empty_job=empties, difference=more)
 
 
+def _many(service: BenchService, folder: Path, asked: argparse.Namespace) -> Found:
+    alone, shared = time_many_drops(service, folder, asked.repeats)
+    work = f"{SHARED} manifests of 100 points at once: sharing runs / a run each"
+    details = [
+        f"### {SHARED} manifests of 100 points at once",
+        "",
+        "| | manifests a minute: median (min to max) |",
+        "|---|---|",
+        f"| sharing runs | {spread(shared)} |",
+        f"| *a run each* | {spread(alone)} |",
+        "",
+    ]
+    return [Figure("P4", work, ratios(shared, alone), 10, is_least=True)], details
+
+
 def _growth(service: BenchService, folder: Path, asked: argparse.Namespace) -> Found:
     sizes = {n: asked.repeats for n in (10_000, 100_000, MILLION)} | {LARGEST_ONCE: 1}
     growth = grow(service, folder, sizes)
@@ -142,6 +159,7 @@ MEASURES: dict[str, Callable[[BenchService, Path, argparse.Namespace], Found]] =
     "formats": _formats,
     "geojson": _geojson,
     "latency": _latency,
+    "many": _many,
     "growth": _growth,
     "raster": _raster,
 }
