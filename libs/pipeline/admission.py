@@ -39,10 +39,9 @@ class Gate:
     def __init__(self, settings: ServiceSettings, in_hand: Iterable[DropRecord]) -> None:
         drops = list(in_hand)
         self._settings = settings
-        working = {_run_of(drop) for drop in drops if drop.status != "queued"}
-        queued = {_run_of(drop) for drop in drops} - working
-        self._idle_places = max(settings.max_concurrent_runs - len(working | queued), 0)
-        self._places = settings.max_queued - len(queued)
+        working, queued = runs_in_hand(drops)
+        self._idle_places = max(settings.max_concurrent_runs - working - queued, 0)
+        self._places = settings.max_queued - queued
         self._sharing = 0
         self._large_places = settings.large_runs - sum(map(self._is_large, drops))
         self._taken_bytes = sum(map(size_bytes, drops))
@@ -111,9 +110,13 @@ class Gate:
         )
 
 
-def _run_of(drop: DropRecord) -> str:
-    """Return the same text for the drops in hand that share a run."""
-    return (drop.current.shared_key if drop.current else None) or drop.id
+def runs_in_hand(drops: Iterable[DropRecord]) -> tuple[int, int]:
+    """Return how many runs work on drops in hand, and how many are queued with none at work."""
+    keys: dict[bool, set[str]] = {True: set(), False: set()}
+    for drop in drops:
+        shared_key = drop.current.shared_key if drop.current else None
+        keys[drop.status == "queued"].add(shared_key or drop.id)
+    return len(keys[False]), len(keys[True] - keys[False])
 
 
 def size_bytes(drop: DropRecord) -> int:

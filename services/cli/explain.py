@@ -14,6 +14,7 @@ from libs.ledger.ledger import now
 from libs.ledger.records import DropRecord
 from libs.models.errors import TransientError
 from libs.models.receipt import Receipt
+from libs.pipeline.admission import runs_in_hand
 from libs.storage.client import ObjectInfo
 from libs.storage.landing import ARCHIVE, MANIFESTS, RECEIPTS, REJECTED, receipt_key
 from services.cli.connections import Connections, connections
@@ -87,6 +88,7 @@ def _surroundings(servers: Connections, drop: DropRecord) -> Surroundings:
         landing_bucket=servers.landing.bucket,
         lake_bucket=servers.lake.bucket,
         max_queued=servers.service.max_queued,
+        queued_runs=runs_in_hand([*queued, *working])[1],
         now=now(),
         runs_working=len(working),
         queued=tuple(item.id for item in queued),

@@ -25,6 +25,7 @@ class Surroundings:
     landing_bucket: str
     lake_bucket: str
     max_queued: int
+    queued_runs: int
     now: datetime
     runs_working: int
     """Drops that a run works on."""
@@ -123,9 +124,9 @@ def _waits_for_place(drop: DropRecord, around: Surroundings) -> list[str]:
         )
     if drop.held is not None:
         lines.append(f"{drop.held.code}: {drop.held.message} {drop.held.remedy}")
-    elif len(around.queued) >= around.max_queued:
+    elif around.queued_runs >= around.max_queued:
         lines.append(
-            f"a place in the queue: {len(around.queued)} drops are queued, "
+            f"a place in the queue: {around.queued_runs} runs are queued, "
             f"{around.max_queued} may be (SPATIAL_ETL_MAX_QUEUED)"
         )
     else:
@@ -136,6 +137,8 @@ def _waits_for_place(drop: DropRecord, around: Surroundings) -> list[str]:
 def _waits_for_run(drop: DropRecord, around: Surroundings) -> list[str]:
     before = around.queued.index(drop.id) if drop.id in around.queued else 0
     lines = [f"a place to run: {around.runs_working} drops run, {before} were queued before it"]
+    if drop.current is not None and drop.current.shared_key is not None:
+        lines.append("it shares a run with other small drops, which come one after another")
     requested = drop.current.requested_at if drop.current else drop.updated_at
     if around.now - requested > LONG_QUEUED:
         waited = span((around.now - requested).total_seconds())
@@ -144,7 +147,7 @@ def _waits_for_run(drop: DropRecord, around: Surroundings) -> list[str]:
 
 
 def _run(attempt: AttemptRecord | None) -> str:
-    return f"run {attempt.run_id}" if attempt and attempt.run_id else "its run"
+    return f"run {attempt.shown_run_id}" if attempt and attempt.run_id else "its run"
 
 
 def _phase_of(attempt: AttemptRecord | None) -> str:

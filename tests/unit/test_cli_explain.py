@@ -97,6 +97,7 @@ def explained(record: DropRecord, **changes: Any) -> str:
         "landing_bucket": "landing-zone",
         "lake_bucket": "data-lake",
         "max_queued": 2,
+        "queued_runs": 0,
         "now": T0 + timedelta(seconds=30),
         "runs_working": 0,
         "queued": (),
@@ -122,7 +123,7 @@ def test_what_was_dropped_is_told_first() -> None:
 
 
 def test_received_waits_for_a_place_in_a_full_queue() -> None:
-    assert "2 drops are queued, 2 may be" in explained(drop("received"), queued=("a", "b"))
+    assert "2 runs are queued, 2 may be" in explained(drop("received"), queued_runs=2)
 
 
 def test_received_again_tells_the_attempt_before() -> None:
