@@ -16,7 +16,8 @@ import adbc_driver_postgresql.dbapi as adbc
 import psycopg2
 from psycopg2 import sql
 from sqlalchemy import URL, Engine, create_engine, event, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from libs.disk_full import disk_full, is_disk_full
 from libs.models.config import PostGISSettings
@@ -80,24 +81,35 @@ class PostGIS:
             "PGCONNECT_TIMEOUT": "10",
         }
 
-    def arrow_session(self) -> adbc.Connection:
-        """Return a connection of the caller's own that speaks Arrow.
+    @contextmanager
+    def arrow_session(self) -> Iterator[adbc.Connection]:
+        """Lend a connection that speaks Arrow; one that was used in vain is not lent again.
 
         Tables are read by one worker, in the order in which they lie. Raises `adbc.Error`.
         """
-        return self._arrow.adbc_clone()
+        lent = self._arrow_pool.connect()
+        try:
+            yield lent.driver_connection
+        except BaseException:
+            lent.invalidate()
+            raise
+        finally:
+            lent.close()
 
     @cached_property
-    def _arrow(self) -> adbc.Connection:
-        """The connection whose database the others share: that has asked for the types."""
-        return adbc.connect(self._uri)
+    def _arrow_pool(self) -> QueuePool:
+        """Connections over one database, which asks for the types once; tested before use."""
+        database = adbc.connect(self._uri)
+        pool = QueuePool(database.adbc_clone, pool_size=2, max_overflow=2)
+        event.listen(pool, "checkout", _require_alive)
+        return pool
 
     def close(self) -> None:
         """Close the connections that are kept."""
         self.engine.dispose()
-        if "_arrow" in vars(self):
-            self._arrow.close()
-            del vars(self)["_arrow"]
+        if "_arrow_pool" in vars(self):
+            self._arrow_pool.dispose()
+            del vars(self)["_arrow_pool"]
 
     @property
     def _uri(self) -> str:
@@ -131,13 +143,9 @@ class PostGIS:
             )
         )
 
-    def own_session(self) -> Any:
-        """Return a psycopg2 connection of the caller's own, outside the pool and in autocommit."""
-        connection = self._raw_connection()
-        connection.detach()
-        session: Any = connection.dbapi_connection
-        session.autocommit = True
-        return session
+    def own_session(self) -> PoolProxiedConnection:
+        """Return a connection of the caller's own until it is closed."""
+        return self._raw_connection()
 
     def drop_schema(self, schema: str) -> None:
         """Drop a run's schema and all it holds; raises `TerminalError` for any other schema."""
@@ -197,7 +205,7 @@ class PostGIS:
         )
         return (box[0], box[1], box[2], box[3]) if box else None
 
-    def _raw_connection(self) -> Any:
+    def _raw_connection(self) -> PoolProxiedConnection:
         try:
             return self.engine.raw_connection()
         except psycopg2.Error as err:
@@ -228,6 +236,17 @@ def _execute_interruptibly(cursor: Any, statement: str | sql.Composable) -> None
                     cursor.connection.cancel()
                 wait([done], CANCEL_AGAIN_S)
             raise
+
+
+def _require_alive(connection: adbc.Connection, _record: object, _lent: object) -> None:
+    """Have the pool make another connection in place of one that PostGIS has ended."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            cursor.fetchall()
+        connection.rollback()
+    except adbc.Error as err:
+        raise DisconnectionError from err
 
 
 def _translate(context: Any) -> None:

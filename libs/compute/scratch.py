@@ -9,10 +9,9 @@ work again (`libs.pipeline.steadily`).
 """
 
 import logging
-from contextlib import suppress
-from typing import Any
 
 import psycopg2
+from sqlalchemy.pool import PoolProxiedConnection
 
 from libs.compute.postgis import PostGIS
 from libs.models.errors import ComputeError
@@ -28,7 +27,7 @@ class Scratch:
     def __init__(self, postgis: PostGIS, run_id: str, *, mark: str, patience_s: float) -> None:
         self.schema = RunIdSchemaMapping.from_run_id(run_id).schema_name
         self._postgis, self._mark, self._patience_s = postgis, mark, patience_s
-        self._session: Any = None
+        self._session: PoolProxiedConnection | None = None
 
     def make(self) -> None:
         """Make the schema anew, empty; raises `ComputeError` where PostGIS stays away."""
@@ -36,9 +35,12 @@ class Scratch:
 
     def is_intact(self) -> bool:
         """Return whether PostGIS has lost nothing since the schema was made."""
+        if self._session is None:
+            return False
         try:
-            with self._session.cursor() as cursor:
-                cursor.execute("SELECT 1")
+            cursor = self._session.cursor()
+            cursor.execute("SELECT 1")
+            self._session.rollback()
         except psycopg2.Error:
             return False
         return True
@@ -59,6 +61,9 @@ class Scratch:
         self._postgis.create_schema(self.schema, self._mark)
 
     def _end_session(self) -> None:
-        if self._session is not None:
-            with suppress(psycopg2.Error):
-                self._session.close()
+        if self._session is None:
+            return
+        if not self.is_intact():
+            self._session.invalidate()
+        self._session.close()
+        self._session = None

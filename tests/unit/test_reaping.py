@@ -4,8 +4,8 @@ import os
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -35,7 +35,7 @@ class FakePostGIS:
         self.schemas[schema] = comment
 
     def own_session(self) -> Any:
-        return SimpleNamespace(close=lambda: None)
+        return Mock()
 
 
 @pytest.fixture
