@@ -21,7 +21,7 @@ from libs.ledger.connection import Document, translated
 from libs.ledger.records import AttemptRecord, Delivery, DropRecord
 from libs.models.errors import Reason, SupersededError
 from libs.models.owner import Owner
-from libs.models.receipt import ACTIVE_STATUSES, PhaseRecord, Receipt
+from libs.models.receipt import ACTIVE_STATUSES, FINAL_STATUSES, PhaseRecord, Receipt
 from libs.patience import patient
 
 WORKING = ("running", "publishing")
@@ -394,7 +394,7 @@ class Ledger:
 
     def unsettled(self) -> list[DropRecord]:
         """Return the answered drops whose manifest object was not moved yet."""
-        return self.find({"status": {"$nin": list(ACTIVE_STATUSES)}, "is_settled": False})
+        return self.find({"status": {"$in": list(FINAL_STATUSES)}, "is_settled": False})
 
     @patient
     def unfinished_runs(self) -> dict[str, str]:
