@@ -97,10 +97,13 @@ class PostGIS:
             lent.close()
 
     @cached_property
+    def _arrow(self) -> adbc.Connection:
+        """The connection whose database the others share: that has asked for the types."""
+        return adbc.connect(self._uri)
+
+    @cached_property
     def _arrow_pool(self) -> QueuePool:
-        """Connections over one database, which asks for the types once; tested before use."""
-        database = adbc.connect(self._uri)
-        pool = QueuePool(database.adbc_clone, pool_size=2, max_overflow=2)
+        pool = QueuePool(self._arrow.adbc_clone, pool_size=2, max_overflow=2)
         event.listen(pool, "checkout", _require_alive)
         return pool
 
@@ -109,7 +112,8 @@ class PostGIS:
         self.engine.dispose()
         if "_arrow_pool" in vars(self):
             self._arrow_pool.dispose()
-            del vars(self)["_arrow_pool"]
+            self._arrow.close()
+            del vars(self)["_arrow_pool"], vars(self)["_arrow"]
 
     @property
     def _uri(self) -> str:

@@ -77,8 +77,7 @@ class Stage:
         """Play the daemon, to whom every run of before is dead, until all is quiet; then reap."""
         for _ in range(10):
             orders = look(self.clients, dead).orders
-            for order in orders:
-                worker.run_job(order)
+            worker.run_orders(orders)
             if not orders and not self.clients.ledger.with_status(*IN_PROGRESS):
                 break
         findings = reap(self.clients)

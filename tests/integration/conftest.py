@@ -99,4 +99,4 @@ def stage(
         process.kill()
     clients.ledger.database.client.drop_database(environment["MONGO_DATABASE"])
     clients.ledger.database.client.close()
-    clients.postgis.engine.dispose()
+    clients.postgis.close()

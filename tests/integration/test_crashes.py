@@ -53,6 +53,25 @@ def test_a_run_killed_after_any_step_is_finished_by_the_next_one(stage: Stage) -
     assert {"s3 DELETE crash-lake crash", "ledger insert assets"} <= set(steps)
 
 
+def test_what_kills_a_shared_run_costs_no_other_drop_an_attempt(stage: Stage) -> None:
+    names = ["one", "two", "three", "four"]
+    undisturbed = stage.work()
+    stage.drop("probe", "probe")
+    worker.start(stage.environment, undisturbed).join()
+    steps = len(undisturbed.journal.read_text().splitlines())
+    for name in names:
+        stage.drop(name, name)
+    process = worker.start(stage.environment, stage.work(at=steps * 3 // 2))
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+    assert stage.finish() == []
+
+    assert stage.audit("probe", *names) == Audit()
+    drops = stage.clients.ledger.find({"batch_id": {"$in": names}})
+    assert sorted(drop.attempt for drop in drops) == [1, 1, 1, 2]
+
+
 AFTER_FENCE = ("ledger update manifests", -4)
 
 
