@@ -14,6 +14,17 @@ from tests.support import LandingUser, geojson, make_manifest, point
 Ledger = Database[dict[str, Any]]
 MANY = 150_000
 TIMEOUT_S = 120
+SHARING = 12
+
+
+def wait_for_shared_run(ledger: Ledger, batch: str) -> str:
+    """Wait until drops of a batch share a run that has begun; return the id of Dagster's run."""
+    shared = {"batch_id": {"$regex": f"^{batch}"}, "attempts.dagster_run_id": {"$ne": None}}
+    until = time.monotonic() + TIMEOUT_S
+    while (drop := ledger.manifests.find_one({**shared, "status": "running"})) is None:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return str(drop["attempts"][0]["dagster_run_id"])
 
 
 def wait_for_phase(ledger: Ledger, batch_id: str, phase: str) -> str:
@@ -86,3 +97,30 @@ def test_a_run_is_canceled_run_again_and_run_again_when_it_is_published(
     )
     assert user.receipt(name) == receipt
     assert ledger_database.assets.count_documents({"dataset_id": f"test/{name}"}) == 1
+
+
+def test_a_shared_run_is_canceled_with_all_that_is_left_in_it_and_run_again(
+    user: LandingUser, ledger_database: Ledger, webserver: Webserver, name: str
+) -> None:
+    names = [f"{name}-{number}" for number in range(SHARING)]
+    path = user.put(f"uploads/{name}.geojson", geojson(({"id": 1}, point(1, 2))))
+    for drop in names:
+        user.drop(drop, make_manifest(drop, [path]))
+    shared = wait_for_shared_run(ledger_database, name)
+
+    webserver.cancel(shared)
+
+    statuses = {drop: user.receipt(drop)["status"] for drop in names}
+    assert set(statuses.values()) == {"published", "canceled"}
+    canceled = [drop for drop, status in statuses.items() if status == "canceled"]
+    for drop in canceled:
+        assert user.receipt(drop)["reason"]["code"] == "attempt.canceled"
+    webserver.wait_for_steps(shared)
+
+    webserver.reexecute(shared)
+
+    for drop in canceled:
+        assert wait_for_status(user, drop, "published")["attempt"] == 2
+    assert ledger_database.assets.count_documents({"manifest_id": {"$in": [
+        drop["_id"] for drop in ledger_database.manifests.find({"batch_id": {"$in": names}})
+    ]}}) == SHARING  # fmt: skip
