@@ -29,7 +29,12 @@ def begin(context: OpExecutionContext, drop_id: str, attempt: int) -> state.Inta
         return None
     workbench = context.resources.workbench
     taken = run_phase(
-        context, "intake", drop_id, number, lambda bench: phase(bench, drop_id, number)
+        context,
+        "intake",
+        drop_id,
+        number,
+        lambda bench: phase(bench, drop_id, number),
+        is_last=lambda taken: taken.published is not None,
     )
     if taken.published is None:
         workbench.hold_lease(drop_id, number)
@@ -64,7 +69,12 @@ def bring(context: OpExecutionContext, taken: state.Intake) -> state.Fetched | N
     from libs.pipeline.fetch import fetch as phase
 
     fetched = run_phase(
-        context, "fetch", taken.drop_id, taken.attempt, lambda bench: phase(bench, taken)
+        context,
+        "fetch",
+        taken.drop_id,
+        taken.attempt,
+        lambda bench: phase(bench, taken),
+        is_last=lambda fetched: fetched.unchanged is not None,
     )
     if fetched.unchanged is None:
         return fetched
@@ -95,7 +105,12 @@ def finish(context: OpExecutionContext, dumped: state.Dumped) -> None:
 
     taken = dumped.intake
     published = run_phase(
-        context, "publish", taken.drop_id, taken.attempt, lambda bench: phase(bench, dumped)
+        context,
+        "publish",
+        taken.drop_id,
+        taken.attempt,
+        lambda bench: phase(bench, dumped),
+        is_last=lambda _: True,
     )
     workbench = context.resources.workbench
     workbench.give_lease_back()

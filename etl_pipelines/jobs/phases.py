@@ -49,9 +49,11 @@ def run_phase(
     drop_id: str,
     attempt: int,
     phase: Callable[[Workbench], Result],
+    is_last: Callable[[Result], bool] = lambda _: False,
 ) -> Result:
     """Run `phase`, record it in the ledger and in a step of its name, and return its result.
 
+    That it ended is recorded when the next one begins, or at once where `is_last`.
     An error is answered to the user and raised as a `Failure` that carries the reason.
     """
     with answering(context, name, drop_id, attempt):
@@ -69,7 +71,9 @@ def run_phase(
                 "parts": bench.stopwatch.take(),
             }
         )
-        _record(bench, drop_id, attempt, record)
+        bench.ended.append(record)
+        if is_last(result):
+            _record(bench, drop_id, attempt)
     if context.op.name == name:
         parts = {f"seconds_{part}": seconds for part, seconds in record.parts.items()}
         context.add_output_metadata({**record.facts, "seconds": record.seconds or 0.0, **parts})
@@ -122,9 +126,11 @@ def _peak_memory_bytes() -> int:
     return max(own, READERS.peak_memory_bytes)
 
 
-def _record(bench: Workbench, drop_id: str, attempt: int, record: PhaseRecord) -> None:
-    position = PHASES.index(record.name)
-    bench.clients.ledger.record_phase(drop_id, attempt, position, record)
+def _record(bench: Workbench, drop_id: str, attempt: int, *begun: PhaseRecord) -> None:
+    """Tell the ledger of phases that have ended, and in the same update of one that begins."""
+    records = {PHASES.index(record.name): record for record in (*bench.ended, *begun)}
+    bench.clients.ledger.record_phases(drop_id, attempt, records)
+    bench.ended.clear()
 
 
 def _answered(

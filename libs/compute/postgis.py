@@ -53,7 +53,7 @@ class PostGIS:
             ),
             pool_pre_ping=True,
             pool_size=2,
-            max_overflow=2,
+            max_overflow=-1,
             connect_args={
                 "connect_timeout": 10,
                 "options": SESSION_SETTINGS,
@@ -103,7 +103,7 @@ class PostGIS:
 
     @cached_property
     def _arrow_pool(self) -> QueuePool:
-        pool = QueuePool(self._arrow.adbc_clone, pool_size=2, max_overflow=2)
+        pool = QueuePool(self._arrow.adbc_clone, pool_size=2, max_overflow=-1)
         event.listen(pool, "checkout", _require_alive)
         return pool
 

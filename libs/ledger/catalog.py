@@ -100,11 +100,11 @@ class Catalog:
             )
 
     @patient
-    def unseal_published(self, drop_id: str) -> None:
+    def unseal_published(self, drop_id: str, attempts: int) -> None:
         """Take away the seals of a published drop: its version keeps other attempts out as well."""
-        names = {"$gt": _name(drop_id, 0), "$lt": _name(drop_id, ":")}
+        names = [_name(drop_id, number) for number in range(1, attempts + 1)]
         with translated("take away the seals of a drop"):
-            self.database.assets.delete_many({"_id": names, "version": NO_VERSION})
+            self.database.assets.delete_many({"_id": {"$in": names}, "version": NO_VERSION})
 
     @patient
     def _is_sealed(self, name: str) -> bool:
@@ -210,5 +210,5 @@ class Catalog:
         return Version.model_validate(document) if document else None
 
 
-def _name(drop_id: str, attempt: int | str) -> str:
+def _name(drop_id: str, attempt: int) -> str:
     return f"{drop_id}:{attempt}"

@@ -6,7 +6,7 @@ What does not: versions and lineage (`libs.ledger.catalog`).
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -287,10 +287,11 @@ class Ledger:
         place = f"attempts.{attempt - 1}.lease_expires_at"
         self._move_or_raise(drop_id, attempt, {place: self._lease_end(lease_s)})
 
-    def record_phase(self, drop_id: str, attempt: int, position: int, phase: PhaseRecord) -> None:
-        """Write how phase number `position` of an attempt goes; fenced by the attempt number."""
-        place = f"attempts.{attempt - 1}.phases.{position}"
-        self._move_or_raise(drop_id, attempt, {place: phase.model_dump()})
+    def record_phases(self, drop_id: str, attempt: int, phases: Mapping[int, PhaseRecord]) -> None:
+        """Write how phases of an attempt go, by position; fenced by the attempt number."""
+        place = f"attempts.{attempt - 1}.phases"
+        values = {f"{place}.{number}": phase.model_dump() for number, phase in phases.items()}
+        self._move_or_raise(drop_id, attempt, values)
 
     def begin_publishing(self, drop_id: str, attempt: int) -> None:
         """Pass the fence before publishing; raises `SupersededError` behind it."""

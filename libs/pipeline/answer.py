@@ -118,8 +118,9 @@ def _answering_attempt(
 def answer_published(clients: Clients, drop_id: str, version: Version) -> None:
     """Do all that follows from a version's publication; safe to repeat, by another run too."""
     clients.catalog.record_lineage(version)
-    clients.catalog.unseal_published(drop_id)
     drop = _require(clients, drop_id)
+    if drop.attempt > 1:
+        clients.catalog.unseal_published(drop_id, drop.attempt)
     if drop.status == "published":
         deliver(clients, drop_id)
     else:

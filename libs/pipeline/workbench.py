@@ -16,6 +16,7 @@ from libs.ledger.catalog import Catalog
 from libs.ledger.ledger import Ledger
 from libs.models.config import ServiceSettings
 from libs.models.owner import Owner, RunMark
+from libs.models.receipt import PhaseRecord
 from libs.pipeline.stopwatch import Stopwatch
 from libs.spatial_utils.ogr import Gdal
 from libs.storage.lake import Lake
@@ -49,6 +50,8 @@ class Workbench:
     dagster_run_id: str | None = None
     """Dagster's run, where that has other drops too."""
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    ended: list[PhaseRecord] = field(default_factory=list)
+    """Phases that the ledger does not know to have ended yet."""
 
     @property
     def schema(self) -> str:

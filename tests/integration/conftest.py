@@ -45,15 +45,17 @@ def clients(
     landing, lake = storage(MinIOSettings())
     ledger_database = connection.connect(MongoSettings())
     connection.ensure_indexes(ledger_database)
+    postgis = PostGIS(PostGISSettings())
     yield Clients(
         settings=ServiceSettings(),
         landing=landing,
         lake=lake,
         ledger=Ledger(ledger_database),
         catalog=Catalog(ledger_database),
-        postgis=PostGIS(PostGISSettings()),
+        postgis=postgis,
         gdal=gdal(ServiceSettings()),
     )
+    postgis.close()
     ledger_database.client.close()
     mongo_client.drop_database(database)
     for item in s3_client.list_objects(LANDING, recursive=True):

@@ -68,9 +68,9 @@ def test_looks_at_the_same_time_give_each_drop_one_attempt(line: Line, name: str
 
     looks = at_once(*[lambda: look(line.clients, lambda *_: "active").orders] * AT_ONCE)
 
-    given = Counter(order.run_key for orders in looks for order in orders)
+    given = Counter((order.drop_id, order.attempt) for orders in looks for order in orders)
     drops = line.clients.ledger.find()
-    assert set(given) == {f"{item.id}:1" for item in drops}
+    assert set(given) == {(item.id, 1) for item in drops}
     assert set(given.values()) == {1}
     assert [(item.status, item.attempt) for item in drops] == [("queued", 1)] * 12
 

@@ -186,10 +186,10 @@ def test_a_drop_is_followed_to_its_answer(
     assert watch.look() is None
     servers.ledger.begin_attempt(record.id, 1, "run-7", owner=GONE, lease_s=60)
     phase = PhaseRecord(name="intake", started_at=now(), seconds=0.5, facts={"files": 1})
-    servers.ledger.record_phase(record.id, 1, 0, phase)
+    servers.ledger.record_phases(record.id, 1, {0: phase})
     assert watch.look() is None
     failing = PhaseRecord(name="fetch", started_at=now())
-    servers.ledger.record_phase(record.id, 1, 1, failing)
+    servers.ledger.record_phases(record.id, 1, {1: failing})
     reason = Reason(code="source.changed", message="m", remedy="r")
     answer = receipt(record.id, "rejected", reason=reason, attempt=1)
     servers.ledger.answer(answer, attempt=1)

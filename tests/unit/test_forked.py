@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from libs.spatial_utils import forked
-from libs.spatial_utils.child import ChildEnd, Limits
+from libs.spatial_utils.child import ChildEnd, Limits, is_readable
 from libs.spatial_utils.forked import ForkServer
 from libs.spatial_utils.ogr import READERS
 from tests.unit.conftest import MIB
@@ -250,7 +250,7 @@ def test_a_forked_process_asks_the_server_it_was_forked_with_and_then_its_own(
     def ask_thrice() -> list[int]:
         shared = int(read(SERVER, server=server).stdout)
         os.kill(ours, signal.SIGKILL)
-        wait_until_gone(ours)
+        assert is_readable(server.start().fileno(), 5)
         own = [int(read(SERVER, server=server).stdout) for _ in range(2)]
         server.close()
         return [shared, *own]

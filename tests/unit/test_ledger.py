@@ -135,10 +135,9 @@ def test_an_unknown_drop_may_not_begin(ledger: Ledger) -> None:
 def test_phases_are_recorded_in_their_places(ledger: Ledger, running: DropRecord) -> None:
     intake = PhaseRecord(name="intake", started_at=NOON, seconds=0.1, facts={"files": 1})
     fetch = PhaseRecord(name="fetch", started_at=NOON)
-    ledger.record_phase("d1", 1, 0, intake)
-    ledger.record_phase("d1", 1, 1, fetch)
+    ledger.record_phases("d1", 1, {0: intake, 1: fetch})
     done = fetch.model_copy(update={"seconds": 2.5, "facts": {"size_bytes": 10}})
-    ledger.record_phase("d1", 1, 1, done)
+    ledger.record_phases("d1", 1, {1: done})
     assert known(ledger).current.phases == (intake, done)
 
 
@@ -151,7 +150,7 @@ def test_a_superseded_attempt_records_and_publishes_nothing(
 ) -> None:
     before = in_status(ledger, status)
     with pytest.raises(SupersededError):
-        ledger.record_phase("d1", attempt, 0, PhaseRecord(name="intake", started_at=NOON))
+        ledger.record_phases("d1", attempt, {0: PhaseRecord(name="intake", started_at=NOON)})
     with pytest.raises(SupersededError):
         ledger.begin_publishing("d1", attempt)
     assert known(ledger) == before

@@ -73,11 +73,12 @@ def known(reception: Reception, drop_id: str) -> DropRecord:
     return drop
 
 
-def test_a_phase_is_recorded_when_it_starts_and_when_it_ends(
-    bench: Workbench, reception: Reception, drop_id: str
+@pytest.mark.parametrize("is_last", [True, False])
+def test_a_phase_is_recorded_when_it_starts_and_when_it_has_ended(
+    bench: Workbench, reception: Reception, drop_id: str, is_last: bool
 ) -> None:
     intake = PhaseRecord(name="intake", started_at=NOON, seconds=1.0)
-    bench.clients.ledger.record_phase(drop_id, 1, 0, intake)
+    bench.ended.append(intake)
     seen: list[Any] = []
 
     def phase(_: Workbench) -> SimpleNamespace:
@@ -85,8 +86,11 @@ def test_a_phase_is_recorded_when_it_starts_and_when_it_ends(
         return SimpleNamespace(facts={"files": 2})
 
     context = Context(bench, "fetch")
-    run_phase(context, "fetch", drop_id, 1, phase)
+    run_phase(context, "fetch", drop_id, 1, phase, is_last=lambda _: is_last)
     assert [(item.name, item.seconds) for item in seen] == [("intake", 1.0), ("fetch", None)]
+    if not is_last:
+        assert known(reception, drop_id).current.phases[1].seconds is None
+        run_phase(context, "load", drop_id, 1, phase)
     done = known(reception, drop_id).current.phases[1]
     assert (done.name, done.facts["files"]) == ("fetch", 2)
     assert done.seconds is not None
