@@ -76,7 +76,8 @@ def transform_table(postgis: PostGIS, schema: str, order: TransformOrder) -> Non
     repair: sql.Composable = sql.SQL("")
     if order.shape.geometry:
         columns += _geometry_columns(order, order.shape.geometry)
-        ordering.insert(0, sql.Identifier("source", GEOMETRY_COLUMN))
+        # A geometry that is written otherwise here than in the columns would be transformed twice.
+        ordering.insert(0, sql.Identifier(*(["source"] if order.repair else []), GEOMETRY_COLUMN))
         if order.repair:
             repair = statement("repair").format(geometry=sql.Identifier(GEOMETRY_COLUMN))
     selects = [_select(schema, order, number) for number in range(len(order.sources))]
