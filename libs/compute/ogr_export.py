@@ -4,12 +4,16 @@ What belongs here: the view, the query and the arguments of the dump, and what i
 What does not: choosing the formats of a table (`libs.pipeline.dump`).
 """
 
+import math
+import os
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from psycopg2 import sql
 
 from libs.compute.export_names import distinct_names, layer_name, ogr_name, ogr_select
+from libs.compute.flatgeobuf_index import join_indexed
 from libs.compute.measure import measure_columns
 from libs.compute.postgis import PostGIS
 from libs.compute.tables import GEOMETRY_COLUMN, GeometryPlan, TableShape, column_name
@@ -24,12 +28,14 @@ DATED = ("date", *TIMESTAMPS)
 """OGR keeps years from 1 to 9999 of them."""
 RESERVED_NAMES = {"flatgeobuf": (), "gpkg": ("fid", "geom")}
 LAYER_OPTIONS = {"flatgeobuf": (), "gpkg": ("-lco", "GEOMETRY_NAME=geom", "-lco", "FID=fid")}
+WITHOUT_INDEX = ("-lco", "SPATIAL_INDEX=NO")
 MAX_ARGUMENT_BYTES = 100_000
+MAX_PARTS, MIN_ROWS_A_PART = 4, 50_000
 
 
 @dataclass(frozen=True)
 class ExportOrder:
-    """A table to write as `format`; its layer is called `name` where the format allows.
+    """A table of `rows` to write as `format`; its layer is called `name` where that allows it.
 
     `as_text` are the positions of the columns that only text can hold there.
     """
@@ -38,6 +44,7 @@ class ExportOrder:
     table: str
     name: str
     shape: TableShape
+    rows: int
     format: str
     path: Path
     as_text: frozenset[int] = frozenset()
@@ -49,7 +56,7 @@ class ExportOrder:
 
     @property
     def view(self) -> str:
-        """The name of the view that ogr2ogr reads."""
+        """The name of the view that ogr2ogr reads, or the beginning of several."""
         return f"{self.table}_{self.format}"
 
     def written_type(self, position: int) -> str:
@@ -99,28 +106,82 @@ def export_table(postgis: PostGIS, gdal: Gdal, order: ExportOrder) -> list[str]:
     """Write the table to `order.path` and return the names its columns got.
 
     ogr2ogr reads a view with internal names, and OGR SQL gives the published ones: a name of an
-    SQL result would end at 63 bytes, and some (ogc_fid, ST_AsBinary) steer GDAL's driver.
+    SQL result would end at 63 bytes, and some (ogc_fid, ST_AsBinary) steer GDAL's driver. A
+    FlatGeobuf is written in parts at the same time; GDAL makes nothing of one without rows.
     """
     driver = OUTPUT_DRIVERS[order.format]
-    names, query = _published(order)
-    postgis.run(_view(order))
-    gdal.run(
+    if order.format != "flatgeobuf" or not order.rows:
+        parts = [_Part(order.view, order.path)]
+    else:
+        parts = _parts(postgis, order)
+    is_joined = parts[0].path != order.path
+    published = [_published(order, part) for part in parts]
+    for part in parts:
+        postgis.run(_view(order, part))
+    gdal.run_together(
         "ogr2ogr",
         [
-            "-f", driver, str(order.path), postgis.ogr_source,
-            "-oo", f"TABLES={order.schema}.{order.view}",
-            "-dialect", "OGRSQL", "-sql", query,
-            "-nln", order.layer,
-            *_type_arguments(order.shape.geometry),
-            "-gt", "65536",
-            *LAYER_OPTIONS[order.format],
+            [
+                "-f", driver, str(part.path), postgis.ogr_source,
+                "-oo", f"TABLES={order.schema}.{part.view}",
+                "-dialect", "OGRSQL", "-sql", query,
+                "-nln", order.layer,
+                *_type_arguments(order.shape.geometry),
+                "-gt", "65536",
+                *LAYER_OPTIONS[order.format],
+                *(WITHOUT_INDEX if is_joined else ()),
+            ]
+            for part, (_, query) in zip(parts, published, strict=True)
         ],
         cwd=order.path.parent,
         env={**postgis.ogr_env, **gdal.only_drivers(["PostgreSQL", driver])},
         layer=order.name,
     )  # fmt: skip
-    postgis.run(sql.SQL("DROP VIEW {}").format(sql.Identifier(order.schema, order.view)))
-    return names
+    for part in parts:
+        postgis.run(sql.SQL("DROP VIEW {}").format(sql.Identifier(order.schema, part.view)))
+    if is_joined:
+        join_indexed([part.path for part in parts], order.path)
+    return published[0][0]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A view of a table, or of its pages from `begin` to before `end`, and the file it goes to."""
+
+    view: str
+    path: Path
+    begin: int = 0
+    end: int | None = None
+
+    @property
+    def condition(self) -> sql.Composable:
+        """What is behind the view's table; one range of pages is one scan."""
+        if self.end is None:
+            return sql.SQL("")
+        return sql.SQL("WHERE ctid >= {} AND ctid < {}").format(
+            *(sql.SQL("'({},0)'::tid").format(sql.Literal(page)) for page in (self.begin, self.end))
+        )
+
+
+def _parts(postgis: PostGIS, order: ExportOrder) -> list[_Part]:
+    """Return the parts that a table is written in, in the order of its rows."""
+    count = min(MAX_PARTS, len(os.sched_getaffinity(0)), math.ceil(order.rows / MIN_ROWS_A_PART))
+    size = sql.SQL("pg_relation_size(format('%I.%I', {}, {}))").format(
+        sql.Literal(order.schema), sql.Literal(order.table)
+    )
+    ((pages,),) = postgis.run(
+        sql.SQL("SELECT {} / current_setting('block_size')::int").format(size)
+    )
+    bounds = [pages * number // count for number in range(count + 1)]
+    return [
+        _Part(
+            f"{order.view}_{number}",
+            order.path.with_suffix(f".{number}{order.path.suffix}"),
+            begin,
+            end,
+        )
+        for number, (begin, end) in enumerate(pairwise(bounds))
+    ]
 
 
 def _type_arguments(geometry: GeometryPlan | None) -> list[str]:
@@ -135,8 +196,8 @@ def _type_arguments(geometry: GeometryPlan | None) -> list[str]:
     return ["-nlt", geometry.ogr_type]
 
 
-def _published(order: ExportOrder) -> tuple[list[str], str]:
-    """Return the names of the columns and the OGR SQL that gives them.
+def _published(order: ExportOrder, part: _Part) -> tuple[list[str], str]:
+    """Return the names of the columns and the OGR SQL that gives them to a part.
 
     The statement is an argument, because ogr2ogr joins the lines of one that it reads from a
     file; where it is longer than an argument may be, line breaks in names are given up.
@@ -147,25 +208,26 @@ def _published(order: ExportOrder) -> tuple[list[str], str]:
             reserved=RESERVED_NAMES[order.format],
             fold_case=True,
         )
-        query = ogr_select(names, f"{order.schema}.{order.view}")
+        query = ogr_select(names, f"{order.schema}.{part.view}")
         if len(query.encode()) <= MAX_ARGUMENT_BYTES:
             return names, query
-    file = order.path.with_suffix(".sql")
+    file = part.path.with_suffix(".sql")
     file.write_text(query, "utf-8")
     return names, f"@{file}"
 
 
-def _view(order: ExportOrder) -> sql.Composable:
+def _view(order: ExportOrder, part: _Part) -> sql.Composable:
     parts: list[sql.Composable] = [
         sql.SQL("{} AS {}").format(order.value(position), sql.Identifier(column_name(position)))
         for position in range(len(order.shape.columns))
     ]
     if order.shape.geometry:
         parts.append(sql.Identifier(GEOMETRY_COLUMN))
-    return sql.SQL("CREATE VIEW {} AS SELECT {} FROM {}").format(
-        sql.Identifier(order.schema, order.view),
+    return sql.SQL("CREATE VIEW {} AS SELECT {} FROM {} {}").format(
+        sql.Identifier(order.schema, part.view),
         sql.SQL(", ").join(parts),
         sql.Identifier(order.schema, order.table),
+        part.condition,
     )
 
 

@@ -3,4 +3,4 @@
 It is part of a version's content hash, so that a drop made by an older recipe is made anew.
 """
 
-RECIPE_VERSION = "5"
+RECIPE_VERSION = "6"

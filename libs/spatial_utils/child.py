@@ -1,7 +1,7 @@
-"""One child process under limits: its arguments, its environment, its end.
+"""Child processes under limits: their arguments, their environment, their end.
 
-What belongs here: starting a program without a shell, bounding its time, memory and output, taking
-its whole process group down on every way out. What does not: what the program's output means
+What belongs here: starting programs without a shell, bounding their time, memory and output, taking
+their process groups down on every way out. What does not: what a program's output means
 (`libs.spatial_utils.ogr`), children that are forked and not started (`libs.spatial_utils.forked`).
 """
 
@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,39 +62,49 @@ def captured(cwd: Path) -> Iterator[Output]:
         yield Output((out.fileno(), err.fileno()))
 
 
-def run_child(
-    args: Sequence[str], *, env: Mapping[str, str], cwd: Path, limits: Limits
-) -> ChildEnd:
-    """Run `args` to its end and return it; the child dies with this process.
+def run_children(
+    commands: Sequence[Sequence[str]], *, env: Mapping[str, str], cwd: Path, limits: Limits
+) -> list[ChildEnd]:
+    """Run commands at the same time, to the end of all; the children die with this process.
 
-    Raises `FileNotFoundError` where the program does not exist. An interrupt reaches the child,
-    which then has `STOP_GRACE_S` seconds.
+    Raises `FileNotFoundError` where a program does not exist. An interrupt reaches the children,
+    which then have `STOP_GRACE_S` seconds each.
     """
-    if shutil.which(args[0], path=env.get("PATH")) is None:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), args[0])
-    # A parent started in the background ignores signals, and would pass that on to the child.
-    bounded = [
-        "env", "--default-signal", "setpriv", "--pdeathsig", "KILL",
-        "prlimit", f"--as={limits.memory_bytes}", f"--fsize={limits.file_bytes}", "--core=0", "--",
-        *args,
-    ]  # fmt: skip
+    for program, *_ in commands:
+        if shutil.which(program, path=env.get("PATH")) is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
     started = time.monotonic()
-    with captured(cwd) as output:
-        out, err = output.descriptors
-        process = subprocess.Popen(
-            bounded,
-            env=dict(env),
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-            start_new_session=True,
-        )
-        try:
-            timed_out = not _has_ended(process, limits.timeout_s)
-        finally:
-            _stop(process)
-        return output.end(process.returncode, started, timed_out=timed_out)
+    with ExitStack() as outputs:
+        taken = [outputs.enter_context(captured(cwd)) for _ in commands]
+        with ExitStack() as children:
+            processes = []
+            for args, output in zip(commands, taken, strict=True):
+                processes.append(_start(args, output, env=env, cwd=cwd, limits=limits))
+                children.callback(_stop, processes[-1])
+            until = started + limits.timeout_s
+            timed_out = [not _has_ended(process, until) for process in processes]
+        return [
+            output.end(process.returncode, started, timed_out=is_late)
+            for process, output, is_late in zip(processes, taken, timed_out, strict=True)
+        ]
+
+
+def _start(
+    args: Sequence[str], output: Output, *, env: Mapping[str, str], cwd: Path, limits: Limits
+) -> subprocess.Popen[bytes]:
+    out, err = output.descriptors
+    return subprocess.Popen(
+        # A parent started in the background ignores signals, and would pass that on to the child.
+        ["env", "--default-signal", "setpriv", "--pdeathsig", "KILL",
+         "prlimit", f"--as={limits.memory_bytes}", f"--fsize={limits.file_bytes}", "--core=0", "--",
+         *args],
+        env=dict(env),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=err,
+        start_new_session=True,
+    )  # fmt: skip
 
 
 def is_readable(descriptor: int, timeout_s: float) -> bool:
@@ -110,11 +120,11 @@ def signal_group(group: int, number: signal.Signals) -> None:
         os.killpg(group, number)
 
 
-def _has_ended(process: subprocess.Popen[bytes], timeout_s: float) -> bool:
+def _has_ended(process: subprocess.Popen[bytes], until: float) -> bool:
     """Wait for the end of a process, of which `Popen.wait` hears up to 50 ms late."""
     descriptor = os.pidfd_open(process.pid)
     try:
-        return is_readable(descriptor, timeout_s)
+        return is_readable(descriptor, max(0.0, until - time.monotonic()))
     finally:
         os.close(descriptor)
 

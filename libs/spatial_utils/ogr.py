@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from libs.models.errors import ComputeError, SourceError
-from libs.spatial_utils.child import ChildEnd, Limits, run_child
+from libs.spatial_utils.child import ChildEnd, Limits, run_children
 from libs.spatial_utils.cog import cog_env
 from libs.spatial_utils.drivers import RASTER_DRIVERS, unknown_format
 from libs.spatial_utils.forked import ForkServer
@@ -108,9 +108,23 @@ class Gdal:
         `file` and `layer` where it reports an error, crashes or takes too long, and `ComputeError`
         where it was killed or lost its database.
         """
+        return self.run_together(program, [args], cwd=cwd, env=env, file=file, layer=layer)[0]
+
+    def run_together(
+        self,
+        program: str,
+        calls: Sequence[Sequence[str]],
+        *,
+        cwd: Path,
+        env: Mapping[str, str] | None = None,
+        file: str | None = None,
+        layer: str | None = None,
+    ) -> list[GdalRun]:
+        """Run `program` as often as there are `calls`, at the same time; else as `run` does."""
         environment = {**_GDAL_ENV, "PATH": self._path(), "CPL_TMPDIR": str(cwd), **(env or {})}
+        commands = [[program, *args] for args in calls]
         try:
-            end = run_child([program, *args], env=environment, cwd=cwd, limits=self.limits)
+            ends = run_children(commands, env=environment, cwd=cwd, limits=self.limits)
         except FileNotFoundError as err:
             raise ComputeError(
                 "compute.no_gdal",
@@ -118,8 +132,15 @@ class Gdal:
                 remedy="Install GDAL: apt-get install gdal-bin python3-gdal util-linux.",
             ) from err
         secrets = [value for name, value in (env or {}).items() if "PASS" in name and value]
-        end = replace(end, stderr=_without_secrets(end.stderr, secrets))
-        return self._said(program, end, file=file, layer=layer)
+        return [
+            self._said(
+                program,
+                replace(end, stderr=_without_secrets(end.stderr, secrets)),
+                file=file,
+                layer=layer,
+            )
+            for end in ends
+        ]
 
     def _read(
         self,

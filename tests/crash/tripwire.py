@@ -41,7 +41,7 @@ class Tripwire(monitoring.CommandListener):
         monitoring.register(self)
         self._wrap(urllib3.PoolManager, "urlopen", _request)
         self._wrap(PostGIS, "run", _statement)
-        self._wrap(ogr, "run_child", _program)
+        self._wrap(ogr, "run_children", _programs)
 
     def step(self, name: str) -> None:
         """Take note of a step that has just been done."""
@@ -88,5 +88,5 @@ def _statement(_: Any, statement: Any, schema: str | None = None) -> str | None:
     return "postgis" if any(word in text for word in CHANGES) else None
 
 
-def _program(args: Any, **kwargs: Any) -> str:
-    return f"program {Path(args[0]).name}"
+def _programs(commands: Any, **kwargs: Any) -> str:
+    return f"program {Path(commands[0][0]).name}"

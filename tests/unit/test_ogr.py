@@ -12,7 +12,7 @@ import pytest
 
 from libs.models.errors import ComputeError, InternalError, SourceError, SpatialEtlError
 from libs.spatial_utils import child, ogr
-from libs.spatial_utils.child import Limits, run_child
+from libs.spatial_utils.child import Limits, run_children
 from libs.spatial_utils.ogr import Gdal
 from tests.unit.conftest import MIB, Program
 
@@ -167,9 +167,10 @@ def test_an_interrupt_reaches_the_program(program: Program, tmp_path: Path) -> N
 
 def test_a_program_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
     code = (
-        "import pathlib; from libs.spatial_utils.child import Limits, run_child; "
-        "run_child(['sh', '-c', 'echo $$ > pid; exec sleep 60'], env={'PATH': '/usr/bin:/bin'}, "
-        f"cwd=pathlib.Path({str(tmp_path)!r}), limits=Limits(60, 2**30, 2**20))"
+        "import pathlib; from libs.spatial_utils.child import Limits, run_children; "
+        "run_children([['sh', '-c', 'echo $$ > pid; exec sleep 60']], "
+        f"env={{'PATH': '/usr/bin:/bin'}}, cwd=pathlib.Path({str(tmp_path)!r}), "
+        "limits=Limits(60, 2**30, 2**20))"
     )
     root = Path(__file__).parents[2]
     pid = tmp_path / "pid"
@@ -261,8 +262,8 @@ def test_a_program_reads_nothing_from_the_terminal(program: Program, tmp_path: P
 
 
 def test_nothing_is_left_in_the_folder(tmp_path: Path) -> None:
-    end = run_child(
-        ["true"], env={"PATH": os.environ["PATH"]}, cwd=tmp_path, limits=Limits(10, 2**30, 2**20)
+    (end,) = run_children(
+        [["true"]], env={"PATH": os.environ["PATH"]}, cwd=tmp_path, limits=Limits(10, 2**30, 2**20)
     )
     assert (end.returncode, end.stdout, end.stderr, end.timed_out) == (0, "", "", False)
     assert list(tmp_path.iterdir()) == []

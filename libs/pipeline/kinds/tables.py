@@ -324,6 +324,7 @@ def _write_layer(
         table.table,
         table.name,
         shape,
+        table.facts.rows,
         output_format,
         path,
         as_text=columns_as_text(postgis, bench.schema, table.table, shape),
