@@ -8,6 +8,7 @@ formats of a table (`libs.pipeline.dump`).
 """
 
 import json
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from libs.compute.export_names import distinct_names
 from libs.compute.measure import TableFacts
 from libs.compute.postgis import PostGIS
 from libs.compute.tables import GEOMETRY_COLUMN, TableShape, column_name
-from libs.fidelity.tally import TableTally
+from libs.fidelity.tally import PIECE_ROWS, TableTally
 from libs.models.errors import ComputeError
 from libs.models.fidelity import HopFacts
 from libs.spatial_utils.column_types import ARROW_AS_TEXT
@@ -31,6 +32,7 @@ from libs.spatial_utils.crs import Crs
 
 ROWS_PER_GROUP = 65_536
 BATCH_BYTES = 8 * 1024 * 1024
+READ_BUFFER_BYTES = 1024 * 1024
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 BBOX_TYPE = pa.struct([(corner, pa.float64()) for corner in CORNERS])
 
@@ -75,11 +77,12 @@ def read_parquet(path: Path, shape: TableShape) -> HopFacts:
     tally = TableTally(
         [column.type for column in shape.columns], has_geometry=shape.geometry is not None
     )
-    with pq.ParquetFile(path) as file:
+    # What Arrow buffers ahead it keeps until the file is closed.
+    with pq.ParquetFile(path, pre_buffer=False, buffer_size=READ_BUFFER_BYTES) as file:
         width = len(shape.columns) + (1 if shape.geometry else 0)
         leaves = file.schema_arrow.names[:width]
-        for batch in file.iter_batches(ROWS_PER_GROUP, columns=leaves):
-            tally.add(batch)
+        batches = file.iter_batches(PIECE_ROWS, columns=leaves, use_threads=False)
+        deque(tally.passing(batches), maxlen=0)
     return tally.facts
 
 

@@ -20,7 +20,7 @@ def spooled(path: Path, shape: TableShape) -> Iterator[pa.RecordBatch]:
     if not path.exists():
         return
     schema = arrow_schema(shape)
-    with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as stream:
+    with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as stream:
         for batch in stream:
             arrays = [
                 values.cast(field.type) for values, field in zip(batch.columns, schema, strict=True)

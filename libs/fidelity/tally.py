@@ -5,6 +5,7 @@ What belongs here: gathering the facts of a hop. What does not: where the batche
 
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pyarrow as pa
 
@@ -20,8 +21,8 @@ PIECE_ROWS = 16_384
 class TableTally:
     """Gathers what batches hold: first the columns, of our `types`, then WKB where there is one.
 
-    A column whose type is None has no checksum. `rows` and `seconds` are what was added so far, and
-    the time that took.
+    A column whose type is None has no checksum. `rows` is what was added so far, `seconds` the time
+    for which what passed had to wait.
     """
 
     def __init__(self, types: Sequence[str | None], *, has_geometry: bool) -> None:
@@ -34,10 +35,8 @@ class TableTally:
 
     def add(self, batch: pa.RecordBatch | pa.StructArray) -> None:
         """Measure a batch; raises `WkbError` where its geometries are not WKB."""
-        started = time.perf_counter()
         for begin in range(0, len(batch), PIECE_ROWS):
             self._add_piece(batch.slice(begin, PIECE_ROWS))
-        self.seconds += time.perf_counter() - started
 
     def _add_piece(self, piece: pa.RecordBatch | pa.StructArray) -> None:
         arrays = piece.columns if isinstance(piece, pa.RecordBatch) else piece.flatten()
@@ -56,10 +55,23 @@ class TableTally:
         return dict(self._geometry.types) if self._geometry else {}
 
     def passing(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield the batches, each measured."""
-        for batch in batches:
-            self.add(batch)
-            yield batch
+        """Yield the batches, each measured in a thread while the next one is made.
+
+        Raises `WkbError` for a batch before the one behind it is yielded, or at the end.
+        """
+        with ThreadPoolExecutor(1, "tally") as worker:
+            measured: Future[None] | None = None
+            for batch in batches:
+                self._wait(measured)
+                measured = worker.submit(self.add, batch)
+                yield batch
+            self._wait(measured)
+
+    def _wait(self, measured: Future[None] | None) -> None:
+        started = time.perf_counter()
+        if measured is not None:
+            measured.result()
+        self.seconds += time.perf_counter() - started
 
     @property
     def facts(self) -> HopFacts:

@@ -250,40 +250,42 @@ def read(layer, driver, exact, tally, size_bytes, spool):
         rows = min(MAX_BATCH_ROWS, max(1, BATCH_BYTES * count // max(1, size_bytes)))
     definition = layer.GetLayerDefn()
     is_bare = definition.GetFieldCount() == 0 and definition.GetGeomFieldCount() > 0
-    has_key = key_column(layer) is not None
-    has_fid = has_key or is_bare
+    has_fid = key_column(layer) is not None or is_bare
     stream = layer.GetArrowStreamAsPyArrow(
         [f"INCLUDE_FID={'YES' if has_fid else 'NO'}", f"MAX_FEATURES_IN_BATCH={rows}"]
     )
     if stream is None:
         return
     with Spool(spool) as target:
-        for batch in stream:
-            arrays = batch.flatten()
-            fids = [arrays.pop(0)] if has_fid else []
-            arrays = (fids if has_key else []) + mended(arrays, exact, tally.rows)
-            if (driver, layer.GetName()) in LINES_OF_POINTS:
-                arrays[-1], short = with_lines_of_two(arrays[-1])
-                tell_short_lines(layer.GetName(), [tally.rows + row + 1 for row in short])
-            if driver == GEOPACKAGE and definition.GetGeomFieldCount():
-                arrays[-1], _ = with_plain_wkb(arrays[-1])
-            record = pa.RecordBatch.from_arrays(arrays, [str(n) for n in range(len(arrays))])
-            count_in(tally, record, layer.GetName())
-            target.write(record)
+        try:
+            for record in tally.passing(records(layer, driver, exact, stream, has_fid)):
+                target.write(record)
+        except WkbError as err:
+            raise SourceError(
+                "source.broken_geometry",
+                f"expected geometries as WKB, found {err}.",
+                remedy="Correct or remove this geometry, and drop the file again.",
+                layer=layer.GetName(),
+                row=tally.rows + err.position + 1,
+            ) from err
 
 
-def count_in(tally, record, layer):
-    """Let a batch pass the tally; raises `SourceError` where a geometry is none."""
-    try:
-        tally.add(record)
-    except WkbError as err:
-        raise SourceError(
-            "source.broken_geometry",
-            f"expected geometries as WKB, found {err}.",
-            remedy="Correct or remove this geometry, and drop the file again.",
-            layer=layer,
-            row=tally.rows + err.position + 1,
-        ) from err
+def records(layer, driver, exact, stream, has_fid):
+    """Yield the batches of a stream as they are measured and written."""
+    has_key = key_column(layer) is not None
+    has_geometry = layer.GetLayerDefn().GetGeomFieldCount() > 0
+    rows = 0
+    for batch in stream:
+        arrays = batch.flatten()
+        fids = [arrays.pop(0)] if has_fid else []
+        arrays = (fids if has_key else []) + mended(arrays, exact, rows)
+        if (driver, layer.GetName()) in LINES_OF_POINTS:
+            arrays[-1], short = with_lines_of_two(arrays[-1])
+            tell_short_lines(layer.GetName(), [rows + row + 1 for row in short])
+        if driver == GEOPACKAGE and has_geometry:
+            arrays[-1], _ = with_plain_wkb(arrays[-1])
+        rows += len(batch)
+        yield pa.RecordBatch.from_arrays(arrays, [str(n) for n in range(len(arrays))])
 
 
 def with_lines_of_two(geometries):

@@ -58,7 +58,7 @@ def shape_of(source: JoinSource) -> TableShape:
 
 def batches_of(source: JoinSource) -> Iterator[pa.RecordBatch]:
     """Yield a side's rows: the attributes come first in our files, in the order of `columns`."""
-    with pq.ParquetFile(source.dataset.path) as file:
+    with pq.ParquetFile(source.dataset.path, pre_buffer=False) as file:
         schema = arrow_schema(shape_of(source))
         names = file.schema_arrow.names[: len(source.columns)]
         if source.has_geometry:
