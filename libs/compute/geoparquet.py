@@ -10,6 +10,7 @@ formats of a table (`libs.pipeline.dump`).
 import json
 from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,12 @@ def write_parquet(postgis: PostGIS, order: ParquetOrder) -> list[str]:
         fields += [pa.field(geometry_name, pa.binary()), pa.field(bbox_name, BBOX_TYPE)]
         metadata["geo"] = json.dumps(_geo_metadata(order, geometry_name, bbox_name))
     schema = pa.schema(fields, metadata=metadata)
-    with pq.ParquetWriter(order.path, schema, compression="zstd", version="2.6") as writer:
-        for table in _row_groups(_batches(postgis, order, schema), schema):
+    # Of other values a dictionary is begun and given up: more time, and 8 % more bytes.
+    texts = [field.name for field in schema if pa.types.is_string(field.type)]
+    with pq.ParquetWriter(
+        order.path, schema, compression="zstd", version="2.6", use_dictionary=texts
+    ) as writer:
+        for table in _row_groups(_ahead(_batches(postgis, order, schema)), schema):
             writer.write_table(table, row_group_size=ROWS_PER_GROUP)
     return names
 
@@ -149,6 +154,15 @@ def _batches(postgis: PostGIS, order: ParquetOrder, schema: pa.Schema) -> Iterat
             "expected PostGIS to stream a table, found that the connection was lost.",
             remedy="Check PostGIS with `spatial-etl doctor`; the drop is tried again.",
         ) from err
+
+
+def _ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the batches, each read in a thread while the one before it is written."""
+    with ThreadPoolExecutor(1, "read ahead") as worker:
+        read = worker.submit(next, batches, None)
+        while (batch := read.result()) is not None:
+            read = worker.submit(next, batches, None)
+            yield batch
 
 
 def _shaped(batch: pa.RecordBatch, order: ParquetOrder, schema: pa.Schema) -> pa.RecordBatch:

@@ -240,6 +240,8 @@ def expected_columns(
     """
     expected = list(facts.columns)
     changed = [n for n in range(len(order.shape.columns)) if order.template(n) != "{}"]
+    if not changed:
+        return facts.columns
     values = [(order.value(position), order.written_type(position)) for position in changed]
     _, measured = measure_columns(postgis, sql.Identifier(order.schema, order.table), values)
     for position, found in zip(changed, measured, strict=True):
