@@ -17,7 +17,7 @@ from libs.spatial_utils.child import ChildEnd, Limits, is_readable
 from libs.spatial_utils.forked import ForkServer
 from libs.spatial_utils.ogr import READERS
 from tests.unit.conftest import MIB
-from tests.unit.test_ogr import wait_until_gone
+from tests.unit.test_ogr import interrupted_once_written, wait_until_gone, wait_until_written
 
 Read = Callable[..., ChildEnd]
 ENV = {"PATH": "/usr/bin:/bin", "ANSWER": "42"}
@@ -36,8 +36,9 @@ def read(tmp_path: Path) -> Read:
 
 
 @pytest.fixture
-def server() -> Iterator[ForkServer]:
-    """Return a server that a test may kill."""
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServer]:
+    """Return a server that a test may kill, and which loads nothing, that it starts at once."""
+    monkeypatch.setattr(forked, "PROGRAM", Path(__file__).with_name("bare_fork_server.py"))
     server = ForkServer({"PATH": "/usr/bin:/bin"})
     yield server
     server.close()
@@ -118,8 +119,9 @@ def test_a_child_that_hangs_is_ended_with_all_it_started(read: Read, tmp_path: P
         "open('child', 'w').write(str(child.pid))\n"
         "time.sleep(60)"
     )
+    read("")
     started = time.monotonic()
-    end = read(code, timeout_s=0.5)
+    end = read(code, timeout_s=0.3)
     assert (end.timed_out, end.returncode) == (True, -signal.SIGTERM)
     assert time.monotonic() - started < 4
     wait_until_gone(int((tmp_path / "child").read_text()))
@@ -130,22 +132,13 @@ def test_a_child_that_ignores_sigterm_is_killed(
 ) -> None:
     monkeypatch.setattr(forked, "STOP_GRACE_S", 0.2)
     code = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)"
-    assert read(code, timeout_s=0.5).returncode == -signal.SIGKILL
+    read("")
+    assert read(code, timeout_s=0.3).returncode == -signal.SIGKILL
 
 
 def test_an_interrupt_reaches_the_child(read: Read, tmp_path: Path) -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    read("")
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 0.5)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            read("import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(60)")
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    with interrupted_once_written(tmp_path / "pid"):
+        read("import os, time; print(os.getpid(), file=open('pid', 'w')); time.sleep(60)")
     wait_until_gone(int((tmp_path / "pid").read_text()))
 
 
@@ -216,28 +209,32 @@ def test_server_and_children_die_with_the_process_that_asked(tmp_path: Path) -> 
         "from libs.spatial_utils.child import Limits\n"
         "from libs.spatial_utils.ogr import READERS\n"
         "READERS.run('tests.readers.in_python', \"import json, os, time; "
-        "open('pids', 'w').write(json.dumps([os.getpid(), os.getppid()])); time.sleep(60)\", "
+        "print(json.dumps([os.getpid(), os.getppid()]), file=open('pids', 'w')); time.sleep(60)\", "
         f"env={{}}, cwd=pathlib.Path({str(tmp_path)!r}), limits=Limits(60, 2**30, 2**20))"
     )
     pids = tmp_path / "pids"
     with subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2]) as parent:
-        until = time.monotonic() + 20
-        while not (pids.exists() and pids.read_text()):
-            assert time.monotonic() < until
-            time.sleep(0.01)
+        wait_until_written(pids)
         os.kill(parent.pid, signal.SIGKILL)
     for pid in json.loads(pids.read_text()):
         wait_until_gone(pid)
 
 
-def test_a_child_that_can_say_nothing_leaves_others_alone(read: Read, server: ForkServer) -> None:
-    server.start()
+def test_a_child_that_can_say_nothing_leaves_others_alone(
+    read: Read, server: ForkServer, tmp_path: Path
+) -> None:
     ends: list[ChildEnd] = []
-    code = "import time; time.sleep(0.6); print('fine')"
+    code = (
+        "import os, time\n"
+        "print('begun', file=open('begun', 'w'))\n"
+        "while not os.path.exists('go'): time.sleep(0.01)\n"
+        "print('fine')"
+    )
     other = threading.Thread(target=lambda: ends.append(read(code, server=server)))
     other.start()
-    time.sleep(0.2)
+    wait_until_written(tmp_path / "begun")
     assert read("print('x' * 9999)", server=server, file_bytes=1).returncode == 1
+    (tmp_path / "go").touch()
     other.join()
     assert (ends[0].returncode, ends[0].stdout) == (0, "fine\n")
 

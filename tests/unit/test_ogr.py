@@ -5,7 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,12 +30,15 @@ def error_of(gdal: Gdal, cwd: Path, *, env: dict[str, str] | None = None) -> Spa
 
 
 def is_alive(pid: int) -> bool:
-    """Return whether a process runs; one that ended and was not waited for does not."""
+    """Return whether a process runs; one that ended and was not waited for does not.
+
+    Its first thread may have ended before others that hold its files open.
+    """
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z" or len([*Path(f"/proc/{pid}/task").iterdir()]) > 1
     except FileNotFoundError:
         return False
-    return state != "Z"
 
 
 def wait_until_gone(pid: int) -> None:
@@ -40,6 +46,36 @@ def wait_until_gone(pid: int) -> None:
     while is_alive(pid):
         assert time.monotonic() < until, f"process {pid} still runs"
         time.sleep(0.01)
+
+
+def wait_until_written(path: Path) -> str:
+    until = time.monotonic() + 20
+    while not (path.exists() and path.read_text().endswith("\n")):
+        assert time.monotonic() < until, f"nothing in {path}"
+        time.sleep(0.01)
+    return path.read_text()
+
+
+@contextmanager
+def interrupted_once_written(path: Path) -> Iterator[None]:
+    """Expect to be interrupted, which is done when something has been written to `path`."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def watch() -> None:
+        wait_until_written(path)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            yield
+    finally:
+        watcher.join()
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture
@@ -150,18 +186,9 @@ def test_what_a_program_leaves_behind_is_ended(program: Program, tmp_path: Path)
 
 @pytest.mark.usefixtures("_short_grace")
 def test_an_interrupt_reaches_the_program(program: Program, tmp_path: Path) -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
     gdal = program("echo $$ > pid; sleep 60")
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 0.3)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            gdal.run("ogr2ogr", [], cwd=tmp_path)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    with interrupted_once_written(tmp_path / "pid"):
+        gdal.run("ogr2ogr", [], cwd=tmp_path)
     wait_until_gone(int((tmp_path / "pid").read_text()))
 
 
@@ -175,10 +202,7 @@ def test_a_program_dies_with_the_process_that_started_it(tmp_path: Path) -> None
     root = Path(__file__).parents[2]
     pid = tmp_path / "pid"
     with subprocess.Popen([sys.executable, "-c", code], cwd=root) as parent:
-        until = time.monotonic() + 10
-        while not (pid.exists() and pid.read_text().strip()):
-            assert time.monotonic() < until
-            time.sleep(0.01)
+        wait_until_written(pid)
         parent.kill()
     wait_until_gone(int(pid.read_text()))
 
