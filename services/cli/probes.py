@@ -6,6 +6,7 @@ this machine's programs and folders (`services.cli.machine_probes`), asking all 
 """
 
 import io
+import math
 import re
 import uuid
 from collections.abc import Callable
@@ -172,7 +173,7 @@ def _ask_postgres(
             user=settings.user,
             password=settings.password.get_secret_value(),
             dbname=settings.db,
-            connect_timeout=CONNECT_S,
+            connect_timeout=math.ceil(CONNECT_S),
             options=f"-c statement_timeout={ANSWER_S * 1000}",
         )
         try:

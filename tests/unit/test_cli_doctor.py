@@ -59,7 +59,7 @@ def test_the_command_ends_with_1_where_a_check_fails(
 def test_servers_that_are_down_are_findings(
     free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.cli.probes.CONNECT_S", 1)
+    monkeypatch.setattr("services.cli.probes.CONNECT_S", 0.1)
     address, port = f"127.0.0.1:{free_port}", str(free_port)
     values = {"MINIO_ENDPOINT": address, "MINIO_ACCESS_KEY": "a", "MINIO_SECRET_KEY": "topsecret"}
     values |= {"MONGO_URI": f"mongodb://me:topsecret@{address}/db"}
