@@ -1,5 +1,6 @@
 """What unit tests share: a ledger and buckets in memory, programs that stand in for GDAL's."""
 
+import gc
 import json
 import stat
 import textwrap
@@ -31,6 +32,12 @@ from tests.unit import examples
 from tests.unit.fakes import Clock, FakeMinio
 
 MIB = 1024 * 1024
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector from looking through all that was imported, again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

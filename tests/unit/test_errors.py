@@ -1,6 +1,7 @@
 """The error tree: what its docstring shows is what there is."""
 
 import ast
+import functools
 import inspect
 import pickle
 import re
@@ -20,6 +21,7 @@ CLASSES = [
 LINE = re.compile(r"^ *(?P<lead>[│ ├└─]*)(?P<name>[A-Z]\w+Error)\b *(?:(?P<codes>\w+)\.\*)?")
 
 
+@functools.cache
 def documented() -> dict[str, tuple[str | None, str | None]]:
     """Return name -> (name of the parent, code prefix) as the module's docstring draws it."""
     tree: dict[str, tuple[str | None, str | None]] = {}
@@ -47,6 +49,7 @@ def test_an_error_is_either_terminal_or_transient() -> None:
         assert issubclass(item, TerminalError) != issubclass(item, TransientError), item
 
 
+@functools.cache
 def raised_codes() -> list[tuple[str, str, str]]:
     """Return (file, error class, code) of every error that `libs` makes with a literal code."""
     made = []

@@ -1,6 +1,7 @@
 """The rules for the images and the containers (CONTEXT.md), and that a breach of each is seen."""
 
 import copy
+import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -157,6 +158,7 @@ def test_a_breach_by_an_image_is_seen(rule: Callable[..., bool], old: str, new: 
     assert rule.__name__ in broken_image_rules(text.replace(old, new))
 
 
+@functools.cache
 def compose_file(name: str) -> dict[str, Any]:
     found: dict[str, Any] = yaml.safe_load((ROOT / name).read_text())
     return found

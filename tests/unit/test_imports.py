@@ -20,6 +20,14 @@ def modules(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
 
 
+def called(node: ast.Call) -> str:
+    """Return the last part of the name that is called; empty where it is not called by name."""
+    match node.func:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return ""
+
+
 def imported(path: Path) -> Iterator[str]:
     """Yield the first part of everything a module imports, functions included."""
     for node in ast.walk(ast.parse(path.read_text())):
@@ -29,7 +37,7 @@ def imported(path: Path) -> Iterator[str]:
             yield (node.module or "").partition(".")[0] if node.level == 0 else "a relative import"
         elif (
             isinstance(node, ast.Call)
-            and ast.unparse(node.func).endswith(("import_module", "__import__"))
+            and called(node).endswith(("import_module", "__import__"))
             and node.args
         ):
             yield ast.unparse(node.args[0]).lstrip("f").strip("'\"").partition(".")[0]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from libs import patience
 from libs.disk_full import is_disk_full
 from libs.models.errors import LedgerError, SpatialEtlError, StorageError
 from libs.patience import wait_out
@@ -25,6 +26,11 @@ def failing(*errors: SpatialEtlError) -> Callable[[], str]:
     return call
 
 
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "FIRST_PAUSE_S", 0.01)
+
+
 def test_an_outage_that_ends_in_time_is_waited_out() -> None:
     assert wait_out(failing(AWAY, AWAY), 5) == "answer"
 
@@ -39,7 +45,7 @@ def test_no_patience_and_no_outage_are_errors_at_once(
 
 def test_an_outage_that_stays_is_an_error_when_patience_ends() -> None:
     with pytest.raises(LedgerError):
-        wait_out(failing(*[AWAY] * 100), 0.3)
+        wait_out(failing(*[AWAY] * 100), 0.05)
 
 
 @pytest.mark.parametrize(

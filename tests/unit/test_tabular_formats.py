@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from libs.models.errors import SourceError
-from libs.tabular import formats
+from libs.tabular import formats, json_reader
 from libs.tabular.points import PointMaker
 from libs.tabular.reader import ReadOrder, Survey
 from libs.tabular.types import resolve
@@ -86,8 +86,12 @@ def test_missing_keys_are_null_and_columns_come_as_they_appear(path: Path) -> No
     assert rows == [[1, None], [None, "x"], [None, None]]
 
 
-def test_json_is_read_across_the_borders_of_chunks(path: Path) -> None:
-    objects = [{"n": n, "text": 'é\\"\n' * (n % 70), "x": n / 7} for n in range(30_000)]
+def test_json_is_read_across_the_borders_of_chunks(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_reader, "CHUNK_CHARS", 1000)
+    monkeypatch.setattr(json_reader, "BATCH_ROWS", 1000)
+    objects = [{"n": n, "text": 'é\\"\n' * (n % 70), "x": n / 7} for n in range(3_000)]
     path.write_text(json.dumps(objects, ensure_ascii=False), encoding="utf-8")
 
     _, types, rows = read_json(path, path.read_bytes())
