@@ -95,7 +95,7 @@ def bench_service() -> Iterator[BenchService]:
 
 @dataclass
 class MemorySampler:
-    """Samples what the processes of runs use together: their proportional set size."""
+    """Samples what runs and their readers use together: their proportional set size."""
 
     processes: Processes
     peak_bytes: int = 0
@@ -119,7 +119,8 @@ class MemorySampler:
 
     def _watch(self) -> None:
         while not self._is_over.wait(SAMPLE_S):
-            self.peak_bytes = max(self.peak_bytes, sum(map(_tree_bytes, self.processes.runs())))
+            pids = (*self.processes.runs(), *self.processes.readers())
+            self.peak_bytes = max(self.peak_bytes, sum(map(_tree_bytes, pids)))
 
 
 def _tree_bytes(pid: int) -> int:

@@ -47,6 +47,12 @@ class Processes:
         forked = [pid for pid in self._own() if FORKED in _read(pid, "cmdline")]
         return [pid for pid in forked if CODE_SERVER not in _read(_parent(pid), "cmdline")]
 
+    def readers(self) -> list[int]:
+        """Return the processes that read files for runs, forked from a server that runs share."""
+        own = set(self._own())
+        servers = {pid for pid in _every() if _is_fork_server(pid) and _parent(pid) in own}
+        return [pid for pid in _every() if _parent(pid) in servers]
+
     def memory_bytes(self) -> Counter[str]:
         """Return the proportional set size of each service with its children, and of all runs."""
         children: dict[int, list[int]] = {}
@@ -69,7 +75,7 @@ class Processes:
         if target == "gdal":
             runs = set(self.runs())
             programs = [pid for pid in _every() if _parent(pid) in runs and _is_gdal(pid)]
-            return [pid for pid in _every() if _parent(pid) in programs] + programs
+            return self.readers() + programs
         pid = Supervisor(self.layout).processes()[SERVICES[target]].pid
         return [pid] if pid else []
 
@@ -92,7 +98,11 @@ def _tree_bytes(pid: int, children: Mapping[int, list[int]], without: Collection
 
 def _is_gdal(pid: int) -> bool:
     name = _read(pid, "comm").decode().strip()
-    return name in GDAL_NAMES or b"fork_server" in _read(pid, "cmdline")
+    return name in GDAL_NAMES or _is_fork_server(pid)
+
+
+def _is_fork_server(pid: int) -> bool:
+    return b"fork_server.py" in _read(pid, "cmdline")
 
 
 def _parent(pid: int) -> int:
