@@ -19,12 +19,10 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from libs.spatial_utils.flatgeobuf_scan import MAGIC_BYTES, Table
+from libs.spatial_utils.flatgeobuf_scan import MAGIC_BYTES, SIZE, Places, Table, whole_features
 
 NODE_SIZE = 16
-CHUNK_BYTES = 16 * 1024 * 1024
 CHUNK_NODES = NODE_SIZE * 4096
-SIZE = struct.Struct("<I")
 NODE = np.dtype([("box", "<f8", 4), ("place", "<u8")])
 """A node: xmin, ymin, xmax, ymax, and where its first child or its feature is."""
 _ENVELOPE, _FEATURES_COUNT, _INDEX_NODE_SIZE = 1, 8, 9
@@ -32,7 +30,6 @@ _GEOMETRY = 0
 _XY, _PARTS = 1, 7
 _LOW, _HIGH = slice(0, 2), slice(2, 4)
 
-Places = npt.NDArray[np.int64]
 Boxes = npt.NDArray[np.float64]
 Nodes = npt.NDArray[np.void]
 
@@ -51,6 +48,11 @@ class _Part:
             head = file.read(MAGIC_BYTES + SIZE.size)
             head += file.read(SIZE.unpack_from(head, MAGIC_BYTES)[0])
         return cls(path, head, cls._header(head).number(_FEATURES_COUNT, "<Q"))
+
+    def features(self) -> Iterator[tuple[bytes, Places]]:
+        """Yield some features at a time, as they stand in the file, and the size of each."""
+        with self.path.open("rb") as file:
+            yield from whole_features(file, len(self.head))
 
     @staticmethod
     def _header(head: bytes | bytearray) -> Table:
@@ -79,8 +81,8 @@ def join_indexed(paths: Sequence[Path], target: Path) -> None:
     """Make one indexed file of FlatGeobufs without an index; `paths` are removed.
 
     Features keep the order of the parts, each of which has a geometry with a vertex. GDAL writes
-    nothing at all where there are no rows: one part at least has some. Raises `ValueError` where a
-    part is not what GDAL writes.
+    nothing at all where there are no rows: one part at least has some. Raises `ValueError` or
+    `IndexError` where a part is not what GDAL writes.
     """
     parts = [_Part.of(path) for path in paths if path.stat().st_size]
     if len({part.patched(0, np.zeros(4)) for part in parts}) != 1:
@@ -90,7 +92,7 @@ def join_indexed(paths: Sequence[Path], target: Path) -> None:
         tree = len(parts[0].head)
         begin = tree + levels[0][1] * NODE.itemsize
         leaf = file_place = 0
-        for content, sizes in chain.from_iterable(map(_features, parts)):
+        for content, sizes in chain.from_iterable(part.features() for part in parts):
             nodes = np.empty(len(sizes), NODE)
             begins = np.cumsum(sizes) - sizes
             nodes["box"] = _boxes(content, begins + SIZE.size)
@@ -117,34 +119,6 @@ def _levels(count: int) -> list[tuple[int, int]]:
         sizes.append(-(-sizes[-1] // NODE_SIZE))
     ends = np.cumsum(sizes[::-1])[::-1].tolist()
     return [(end - size, end) for end, size in zip(ends, sizes, strict=True)]
-
-
-def _features(part: _Part) -> Iterator[tuple[bytes, Places]]:
-    """Yield some features of a part at a time, as they stand there, and the size of each."""
-    with part.path.open("rb") as file:
-        file.seek(len(part.head))
-        rest = b""
-        while content := file.read(CHUNK_BYTES):
-            content = rest + content
-            sizes, end = _sizes(content)
-            if sizes:
-                yield content[:end], np.array(sizes, np.int64)
-            rest = content[end:]
-        if rest:
-            raise ValueError(f"expected whole features, found {len(rest)} bytes at the end")
-
-
-def _sizes(content: bytes) -> tuple[list[int], int]:
-    """Return the sizes of the features that are whole, and where the last of them ends."""
-    found: list[int] = []
-    begin, last, read = 0, len(content) - SIZE.size, SIZE.unpack_from
-    while begin <= last:
-        size = read(content, begin)[0] + SIZE.size
-        if begin + size > len(content):
-            break
-        found.append(size)
-        begin += size
-    return found, begin
 
 
 def _boxes(content: bytes, features: Places) -> Boxes:

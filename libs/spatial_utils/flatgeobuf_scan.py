@@ -9,16 +9,19 @@ What belongs here: where values stand, and their bytes as arrays. What does not:
 (`libs.spatial_utils.flatgeobuf_values`).
 """
 
+import os
 import struct
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-CHUNK_FEATURES = 65_536
+CHUNK_BYTES = 16 * 1024 * 1024
+SIZE = struct.Struct("<I")
+"""How features and headers tell their size."""
 MAGIC_BYTES = 8
 NODE_BYTES = 40
 _HEADER_COLUMNS, _HEADER_FEATURES, _HEADER_NODE_SIZE = 7, 8, 9
@@ -70,87 +73,109 @@ class Values:
         return found
 
 
-class Scan:
-    """A FlatGeobuf in memory; raises `IndexError` or `struct.error` where it leads nowhere."""
+def whole_features(file: BinaryIO, begin: int) -> Iterator[tuple[bytes, Places]]:
+    """Yield the features of a file, some MiB at a time as they stand there, and the size of each.
 
-    def __init__(self, content: Any) -> None:
-        self._buffer = content
-        self._content: Bytes = np.frombuffer(content, np.uint8)
-        (size,) = struct.unpack_from("<I", content, MAGIC_BYTES)
-        header = Table.root(content, MAGIC_BYTES + 4)
+    They begin at `begin`; sizes have the four bytes that tell them. Raises `IndexError` where the
+    last feature is not whole.
+    """
+    end = file.seek(0, os.SEEK_END)
+    file.seek(begin)
+    rest, missing = b"", 0
+    while read := file.read(max(CHUNK_BYTES, missing)):
+        content = rest + read
+        sizes, whole, missing = _sizes(content)
+        if missing > end - file.tell():
+            raise IndexError(
+                f"the last feature ends {missing - end + file.tell()} bytes behind the file"
+            )
+        if sizes:
+            yield content[:whole], np.array(sizes, np.int64)
+        rest = content[whole:]
+    if rest:
+        raise IndexError(f"{len(rest)} bytes behind the last feature")
+
+
+def _sizes(content: bytes) -> tuple[list[int], int, int]:
+    """Return the sizes of the features that are whole, where they end, and what the next lacks."""
+    found: list[int] = []
+    begin, last, read = 0, len(content) - SIZE.size, SIZE.unpack_from
+    while begin <= last:
+        size = read(content, begin)[0] + SIZE.size
+        if begin + size > len(content):
+            return found, begin, begin + size - len(content)
+        found.append(size)
+        begin += size
+    return found, begin, 0
+
+
+class Scan:
+    """A FlatGeobuf; raises `IndexError` or `struct.error` where it leads nowhere."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        content = file.read(MAGIC_BYTES + SIZE.size)
+        (size,) = SIZE.unpack_from(content, MAGIC_BYTES)
+        content += file.read(size)
+        header = Table.root(content, MAGIC_BYTES + SIZE.size)
         self.types = [
             column.number(_COLUMN_TYPE, "<B") for column in header.tables(_HEADER_COLUMNS)
         ]
         node_size = header.number(_HEADER_NODE_SIZE, "<H", _DEFAULT_NODE_SIZE)
         count = header.number(_HEADER_FEATURES, "<Q")
         nodes = _nodes(count, node_size) if node_size and count else 0
-        self._begin = MAGIC_BYTES + 4 + size + nodes * NODE_BYTES
+        self._begin = MAGIC_BYTES + SIZE.size + size + nodes * NODE_BYTES
 
     def chunks(self, columns: Collection[int]) -> Iterator[dict[int, Values]]:
         """Yield the values of columns, by position, for one chunk of features after another."""
         widths = np.array([_WIDTHS.get(kind, _TELLS_LENGTH) for kind in self.types], np.int64)
-        for features in self._features():
-            yield self._values(features, widths, columns)
+        for content, sizes in whole_features(self._file, self._begin):
+            features = np.cumsum(sizes) - sizes + SIZE.size
+            yield _values(np.frombuffer(content, np.uint8), features, widths, columns)
 
-    def _features(self) -> Iterator[Places]:
-        """Yield where features begin, behind their sizes."""
-        content, begin, end = self._buffer, self._begin, len(self._content)
-        found: list[int] = []
-        while begin < end:
-            (size,) = struct.unpack_from("<I", content, begin)
-            found.append(begin + 4)
-            begin += 4 + size
-            if len(found) == CHUNK_FEATURES:
-                yield np.array(found, np.int64)
-                found = []
-        if begin > end:
-            raise IndexError(f"the last feature ends {begin - end} bytes behind the file")
-        if found:
-            yield np.array(found, np.int64)
 
-    def _values(
-        self, features: Places, widths: Places, columns: Collection[int]
-    ) -> dict[int, Values]:
-        content = self._content
-        found = {
-            column: Values(content, np.zeros_like(features), np.zeros_like(features))
-            for column in columns
-        }
-        at, ends = self._properties(features)
-        rows = np.flatnonzero(at < ends)
-        at, ends = at[rows], ends[rows]
-        while len(rows):
-            numbers = _number(content, at, 2).astype(np.int64)
-            at = at + 2
-            size = widths[numbers]
-            tell = size == _TELLS_LENGTH
-            size[tell] = _number(content, at[tell], 4)
-            at[tell] += 4
-            for column, values in found.items():
-                mine = numbers == column
-                values.places[rows[mine]] = at[mine]
-                values.widths[rows[mine]] = size[mine]
-            at = at + size
-            goes_on = at < ends
-            rows, at, ends = rows[goes_on], at[goes_on], ends[goes_on]
-        return found
+def _values(
+    content: Bytes, features: Places, widths: Places, columns: Collection[int]
+) -> dict[int, Values]:
+    found = {
+        column: Values(content, np.zeros_like(features), np.zeros_like(features))
+        for column in columns
+    }
+    at, ends = _properties(content, features)
+    rows = np.flatnonzero(at < ends)
+    at, ends = at[rows], ends[rows]
+    while len(rows):
+        numbers = _number(content, at, 2).astype(np.int64)
+        at = at + 2
+        size = widths[numbers]
+        tell = size == _TELLS_LENGTH
+        size[tell] = _number(content, at[tell], 4)
+        at[tell] += 4
+        for column, values in found.items():
+            mine = numbers == column
+            values.places[rows[mine]] = at[mine]
+            values.widths[rows[mine]] = size[mine]
+        at = at + size
+        goes_on = at < ends
+        rows, at, ends = rows[goes_on], at[goes_on], ends[goes_on]
+    return found
 
-    def _properties(self, features: Places) -> tuple[Places, Places]:
-        """Return where the properties of features begin and end; both 0 where there are none."""
-        content = self._content
-        tables = features + _signed(content, features)
-        fields = tables - _signed(content, tables)
-        entry = 4 + 2 * _FEATURE_PROPERTIES
-        offsets = np.zeros_like(features)
-        has_entry = _number(content, fields, 2) > entry
-        offsets[has_entry] = _number(content, fields[has_entry] + entry, 2)
-        has_vector = offsets != 0
-        places = (tables + offsets)[has_vector]
-        places = places + _number(content, places, 4).astype(np.int64)
-        begins, ends = np.zeros_like(features), np.zeros_like(features)
-        begins[has_vector] = places + 4
-        ends[has_vector] = places + 4 + _number(content, places, 4).astype(np.int64)
-        return begins, ends
+
+def _properties(content: Bytes, features: Places) -> tuple[Places, Places]:
+    """Return where the properties of features begin and end; both 0 where there are none."""
+    tables = features + _signed(content, features)
+    fields = tables - _signed(content, tables)
+    entry = 4 + 2 * _FEATURE_PROPERTIES
+    offsets = np.zeros_like(features)
+    has_entry = _number(content, fields, 2) > entry
+    offsets[has_entry] = _number(content, fields[has_entry] + entry, 2)
+    has_vector = offsets != 0
+    places = (tables + offsets)[has_vector]
+    places = places + _number(content, places, 4).astype(np.int64)
+    begins, ends = np.zeros_like(features), np.zeros_like(features)
+    begins[has_vector] = places + 4
+    ends[has_vector] = places + 4 + _number(content, places, 4).astype(np.int64)
+    return begins, ends
 
 
 def _signed(content: Bytes, places: Places) -> Places:

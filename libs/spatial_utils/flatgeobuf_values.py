@@ -10,10 +10,10 @@ values stand in a file (`libs.spatial_utils.flatgeobuf_scan`), the rest of a lay
 """
 
 import datetime as dt
-import mmap
 import re
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +53,8 @@ def stored_layer(
     of, only booleans are read. Moments that are written in no common way are left to GDAL's
     features. Raises `SourceError` where a feature cannot be followed to its end.
     """
-    with Path(path).open("rb") as file:
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    try:
-        scan = Scan(content)
+    with Path(path).open("rb") as file, _told(layer):
+        scan = Scan(file)
         kinds = (_BOOL,) if is_ours else (_BOOL, _U_LONG, _DATE_TIME)
         looked_at = {n: kind for n, kind in enumerate(scan.types) if kind in kinds}
         columns = {n: _COLUMNS[kind](str(fields[n]["name"])) for n, kind in looked_at.items()}
@@ -69,6 +67,13 @@ def stored_layer(
         for chunk in scan.chunks(odd) if odd else ():
             for position, values in chunk.items():
                 stored[position] += _listed(values, looked_at[position])
+    return _as_stored(layer, fields, stored, looked_at), exact
+
+
+@contextmanager
+def _told(layer: str) -> Iterator[None]:
+    try:
+        yield
     except (struct.error, IndexError, pa.ArrowInvalid) as err:
         raise SourceError(
             "source.unreadable",
@@ -76,7 +81,6 @@ def stored_layer(
             remedy="Export the file anew and drop it again.",
             layer=layer,
         ) from err
-    return _as_stored(layer, fields, stored, looked_at), exact
 
 
 def _as_stored(

@@ -68,7 +68,7 @@ def test_parts_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     write(one, POINTS, "Point", SPATIAL_INDEX="NO")
     write(other, POINTS, SPATIAL_INDEX="NO")
 
-    with pytest.raises(ValueError, match="expected whole features"):
+    with pytest.raises(IndexError, match="ends 1 bytes behind the file"):
         join_indexed([torn], tmp_path / "joined.fgb")
     with pytest.raises(ValueError, match="headers that differ"):
         join_indexed([one, other], tmp_path / "joined.fgb")

@@ -124,11 +124,11 @@ def test_unsigned_numbers_that_a_double_holds_are_left_to_gdal(tmp_path: Path) -
     assert read(path, "Real") == StoredLayer()
 
 
-@pytest.mark.parametrize("chunk", [1, 2, 100])
+@pytest.mark.parametrize("chunk", [1, 200, 100_000])
 def test_booleans_and_moments_are_read_as_they_are_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
-    monkeypatch.setattr(flatgeobuf_scan, "CHUNK_FEATURES", chunk)
+    monkeypatch.setattr(flatgeobuf_scan, "CHUNK_BYTES", chunk)
     path = tmp_path / "t.fgb"
     moments = [
         "1969-12-31T23:59:59.999Z", "2024-02-29T00:00:00.5+05:45", None,
