@@ -53,6 +53,18 @@ class GeometryNotes:
     crs: dict[str, Tally] = field(default_factory=dict)
     feature_crs: dict[str, Tally] = field(default_factory=dict)
 
+    def take(self, later: "GeometryNotes") -> None:
+        """Take over the notes of a chunk that comes later."""
+        self.cut.take(later.cut)
+        self.raised.take(later.raised)
+        for own, others in (
+            (self.left_out, later.left_out),
+            (self.crs, later.crs),
+            (self.feature_crs, later.feature_crs),
+        ):
+            for name, tally in others.items():
+                own.setdefault(name, Tally()).take(tally)
+
 
 def like_geometries(values: Sequence[Any]) -> pa.Array:
     """Return geometries, of one type and dimension or None, as WKB; raises `_Unlike`."""

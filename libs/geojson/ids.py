@@ -26,6 +26,11 @@ class Ids:
         is_same = ids == properties and [*map(type, ids)] == [*map(type, properties or [])]
         self.is_property = self.is_property and is_same
 
+    def take(self, other: "Ids") -> None:
+        """Let what was found in another chunk count."""
+        self.counted_from &= other.counted_from
+        self.is_property = self.is_property and other.is_property
+
     @property
     def is_told_otherwise(self) -> bool:
         """Whether nothing is lost without them."""

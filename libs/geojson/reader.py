@@ -10,7 +10,7 @@ What belongs here: one file. What does not: its CRS as a definition (`libs.spati
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import repeat
@@ -28,18 +28,11 @@ from libs.geojson.columns import (
     final_array,
     has_constants,
     is_changed,
-    kinds_of,
-    local_array,
     resolved,
 )
+from libs.geojson.digests import Digest, Place, Shapes, digest, digests_together
 from libs.geojson.documents import BrokenFeatureError, Chunk, Document, NotGeoJsonError
-from libs.geojson.features import (
-    Key,
-    columns_of,
-    geometries_of,
-    require_distinct_members,
-    take_crs,
-)
+from libs.geojson.features import Key, columns_of, geometries_of
 from libs.geojson.geometries import GeometryNotes
 from libs.geojson.ids import Ids
 from libs.geojson.texts import JsonTextError, exact
@@ -49,6 +42,7 @@ from libs.spatial_utils.looks import look_of
 from libs.tabular.problems import Tally
 from libs.tabular.reader import FoundColumn, ReadOrder, Survey
 
+LARGE_BYTES = 16 * 1024 * 1024
 MAX_COLUMNS = 10_000
 MAX_NAMES = 20
 PARTS_FILE = "parts.arrow"
@@ -57,15 +51,7 @@ _OWN_ROOT_MEMBERS = ("crs", "name", "bbox")
 _COUNTS = ("numberMatched", "totalFeatures")
 
 
-@dataclass(frozen=True)
-class _Place:
-    """A column of a part's batch; none but in `_ABSENT`."""
-
-    position: int
-    type: pa.DataType
-
-
-_ABSENT = _Place(-1, pa.null())
+_ABSENT = Place(-1, pa.null())
 
 
 @dataclass(frozen=True)
@@ -78,7 +64,7 @@ class _Part:
     begin: int
     first: int
     rows: int
-    places: dict[Key, _Place | None]
+    places: dict[Key, Place | None]
 
 
 @dataclass(frozen=True)
@@ -89,7 +75,7 @@ class Form:
     """
 
     feature: str = "a GeoJSON feature"
-    shapes: Callable[[Chunk, GeometryNotes], pa.Array] = geometries_of
+    shapes: Shapes = geometries_of
     kinds: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -112,8 +98,8 @@ class GeoJsonReader:
         self._rows = 0
         self._shapes = 0
         with self._told(), pa.OSFile(str(self._path), "wb") as file:
-            for chunk in self._document.chunks():
-                self._keep(chunk, file)
+            for found in self._digests():
+                self._keep(found, file)
             self._require_one_crs()
         self._keys = self._chosen_keys()
         self._names = self._chosen_names()
@@ -148,7 +134,7 @@ class GeoJsonReader:
         again: Iterator[Chunk | None] = repeat(None)
         if any(self._needs_text(part, types) for part in self._parts):
             again = Document(self._order.path).chunks()
-        with self._told(), pa.memory_map(str(self._path)) as file:
+        with self._told(), pa.OSFile(str(self._path)) as file:
             for part, chunk in zip(self._parts, again, strict=False):
                 file.seek(part.begin)
                 with pa.ipc.open_stream(file) as stream:
@@ -211,41 +197,32 @@ class GeoJsonReader:
                 warnings.append(self._order.warn("column.from_member", message))
         return warnings
 
-    def _keep(self, chunk: Chunk, file: pa.NativeFile) -> None:
-        """Take a chunk's kinds, and write down its values."""
-        require_distinct_members(chunk)
-        take_crs(chunk, self._notes)
-        found = columns_of(chunk)
+    def _digests(self) -> Iterator[Digest]:
+        chunks = self._document.chunks()
+        is_large = self._order.path.stat().st_size >= LARGE_BYTES
+        if is_large and self._form is GEOJSON:
+            return digests_together(chunks, self._form.shapes)
+        return (digest(chunk, self._form.shapes) for chunk in chunks)
+
+    def _keep(self, found: Digest, file: pa.NativeFile) -> None:
+        """Take what a chunk holds, and write down its values."""
         for row in found.marked:
             self._marked.add(row)
-        self._ids.look(
-            found.columns.get(_ID, [None] * len(chunk.features)),
-            found.columns.get(Key("id")),
-            chunk.first,
-        )
-        arrays: list[pa.Array] = []
-        places: dict[Key, _Place | None] = {}
-        for key, values in found.columns.items():
-            kinds = kinds_of(values)
+        self._ids.take(found.ids)
+        self._notes.take(found.notes)
+        for key, kinds in found.kinds.items():
             self._kinds.setdefault(key, set()).update(kinds)
-            array = local_array(values, kinds)
-            places[key] = None if array is None else _Place(len(arrays), array.type)
-            arrays += [] if array is None else [array]
         if len(self._kinds) > MAX_COLUMNS:
             raise self._order.refusal(
                 "too_many_columns",
                 f"expected at most {MAX_COLUMNS} columns, found more.",
                 remedy="Split the columns over several tables with a key, and drop those.",
-                row=chunk.first,
+                row=found.first,
             )
-        shapes = self._form.shapes(chunk, self._notes)
-        self._parts.append(_Part(file.tell(), chunk.first, len(chunk.features), places))
-        self._rows += len(chunk.features)
-        self._shapes += len(shapes) - shapes.null_count
-        arrays.append(shapes)
-        record = pa.RecordBatch.from_arrays(arrays, [column_name(n) for n in range(len(arrays))])
-        with pa.ipc.new_stream(file, record.schema) as stream:
-            stream.write_batch(record)
+        self._parts.append(_Part(file.tell(), found.first, found.rows, found.places))
+        self._rows += found.rows
+        self._shapes += found.shapes
+        file.write(found.stream)
 
     def _require_one_crs(self) -> None:
         """Refuse geometries and features that name a CRS which is not that of all others."""

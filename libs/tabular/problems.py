@@ -26,6 +26,13 @@ class Tally:
         if len(self.rows) < SHOWN:
             self.rows.append(row)
 
+    def take(self, later: "Tally") -> None:
+        """Count the rows of another, all of which come later."""
+        if later.last is not None:
+            self.last = later.last
+            self.count += later.count
+            self.rows += later.rows[: SHOWN - len(self.rows)]
+
     @property
     def first(self) -> int | None:
         """The first row; None where it is the header."""
