@@ -4,10 +4,12 @@ import os
 import signal
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from libs.geojson import documents, reader
+from libs.geojson.digests import digests_together
 from libs.models.errors import SourceError
 from libs.spatial_utils.child import Limits
 from libs.spatial_utils.ogr import READERS
@@ -35,21 +37,35 @@ BROKEN = feature('{"n":1}', '{"type":"Point","coordinates":["x"]}')
         "\n".join([*SOME, *ODD, *SOME]),
         collection(*SOME, *[feature("{}", UTM_32)] * 60),
         collection(*[feature("{}", UTM_32)] * 60, *[feature("{}", UTM_33)] * 60),
-        collection(*SOME, BROKEN, *SOME, "{"),
+        collection(*SOME, BROKEN, *SOME[:20], "{"),
+        collection(*SOME, "{"),
         collection(*SOME, '{"type":"Feature","type":"Feature"}', *SOME),
         collection(*SOME, *SOME)[:-20],
     ],
-    ids=["odd", "counted", "lines", "crs in some", "two crs", "broken", "a key twice", "cut"],
+    ids=[
+        "odd",
+        "counted",
+        "lines",
+        "crs in some",
+        "two crs",
+        "broken twice",
+        "broken",
+        "a key twice",
+        "cut",
+    ],
 )
 def test_a_large_file_is_read_as_a_small_one(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(documents, "BLOCK_BYTES", BLOCK_BYTES)
     alone = outcome(tmp_path, text)
-
+    together = Mock(wraps=digests_together)
+    monkeypatch.setattr(reader, "digests_together", together)
     monkeypatch.setattr(reader, "LARGE_BYTES", 0)
 
     assert outcome(tmp_path, text) == alone
+
+    together.assert_called_once()
 
 
 def outcome(folder: Path, text: str) -> Any:
