@@ -9,7 +9,7 @@ What belongs here: one chunk, and the order of all. What does not: what follows 
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -95,7 +95,7 @@ def digest(chunk: Chunk, shapes_of: Shapes) -> Digest:
     )
 
 
-def digests_together(chunks: Iterator[Chunk], shapes_of: Shapes) -> Iterator[Digest]:
+def digests_together(chunks: Iterator[Chunk], shapes_of: Shapes) -> Generator[Digest, None, None]:
     """Yield the digest of each chunk in turn, made in as many processes as there are processors.
 
     `shapes_of` is a function of a module. What is wrong in a chunk is raised before what is wrong

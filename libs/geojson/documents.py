@@ -11,7 +11,7 @@ feature (`features`).
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ class Document:
         self._rows = 0
         self.root_members: dict[str, bytes] = {}
 
-    def chunks(self) -> Iterator[Chunk]:
+    def chunks(self) -> Generator[Chunk, None, None]:
         """Yield all features.
 
         Raises `NotGeoJsonError`, and `BrokenFeatureError` where JSON or GeoJSON ends.

@@ -10,8 +10,8 @@ What belongs here: one file. What does not: its CRS as a definition (`libs.spati
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
@@ -97,8 +97,13 @@ class GeoJsonReader:
         self._document = Document(order.path)
         self._rows = 0
         self._shapes = 0
-        with self._told(), pa.OSFile(str(self._path), "wb") as file:
-            for found in self._digests():
+        with (
+            self._told(),
+            closing(self._document.chunks()) as chunks,
+            closing(self._digests(chunks)) as digests,
+            pa.OSFile(str(self._path), "wb") as file,
+        ):
+            for found in digests:
                 self._keep(found, file)
             self._require_one_crs()
         self._keys = self._chosen_keys()
@@ -197,8 +202,7 @@ class GeoJsonReader:
                 warnings.append(self._order.warn("column.from_member", message))
         return warnings
 
-    def _digests(self) -> Iterator[Digest]:
-        chunks = self._document.chunks()
+    def _digests(self, chunks: Iterator[Chunk]) -> Generator[Digest, None, None]:
         is_large = self._order.path.stat().st_size >= LARGE_BYTES
         if is_large and self._form is GEOJSON:
             return digests_together(chunks, self._form.shapes)
