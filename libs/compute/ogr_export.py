@@ -87,7 +87,7 @@ def columns_as_text(postgis: PostGIS, schema: str, table: str, shape: TableShape
     if not dated:
         return frozenset()
     asked = [
-        sql.SQL("bool_or(extract(year FROM {}) NOT BETWEEN 1 AND 9999)").format(
+        sql.SQL("bool_or({0} < '0001-01-01' OR {0} >= '10000-01-01')").format(
             sql.Identifier(column_name(position))
         )
         for position in dated

@@ -90,7 +90,6 @@ def transform_table(postgis: PostGIS, schema: str, order: TransformOrder) -> Non
             order=sql.SQL(", ").join(ordering),
         )
     )
-    postgis.run(sql.SQL("ANALYZE {}").format(sql.Identifier(schema, order.target)))
 
 
 def _geometry_columns(order: TransformOrder, plan: GeometryPlan) -> list[sql.Composable]:

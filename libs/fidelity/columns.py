@@ -16,12 +16,13 @@ from libs.fidelity.hashing import MODULUS, hash_bytes, hash_doubles, hash_intege
 
 Hashes = npt.NDArray[np.uint64]
 
+_POSTGRES_EPOCH = 946_684_800_000_000
+"""PostgreSQL counts the microseconds of a timestamp, and hashes them, from 2000 on."""
 _HEX_DIGITS = np.frombuffer(b"0123456789abcdef", np.uint8)
 _NULL_ELEMENT = 1
 _INTEGER = "hashint8extended({}::bigint, 0)"
 _DOUBLE = "hashfloat8extended({}::double precision, 0)"
 _TEXT = 'hashtextextended({}::text COLLATE "C", 0)'
-_MICROSECONDS = "hashint8extended((extract(epoch FROM {}) * 1000000)::bigint, 0)"
 
 _SQL = {
     "smallint": _INTEGER,
@@ -35,9 +36,9 @@ _SQL = {
     "uuid": 'hashtextextended({}::uuid::text COLLATE "C", 0)',
     "binary": "hashtextextended(encode({}, 'hex') COLLATE \"C\", 0)",
     "date": "hashint8extended(({} - date '1970-01-01')::bigint, 0)",
-    "time": _MICROSECONDS,
-    "timestamp": _MICROSECONDS,
-    "timestamptz": _MICROSECONDS,
+    "time": "time_hash_extended({}, 0)",
+    "timestamp": "timestamp_hash_extended({}, 0)",
+    "timestamptz": "timestamp_hash_extended({} AT TIME ZONE 'UTC', 0)",
 }
 _LIST = (
     "(SELECT sum(coalesce({hash}::numeric, {null}) * place) "
@@ -116,7 +117,8 @@ def _times(values: pa.Array) -> Hashes:
 
 def _instants(values: pa.Array) -> Hashes:
     zone = getattr(values.type, "tz", None)
-    return hash_integers(np.asarray(values.cast(pa.timestamp("us", zone)).cast(pa.int64())))
+    microseconds = np.asarray(values.cast(pa.timestamp("us", zone)).cast(pa.int64()))
+    return hash_integers(microseconds - _POSTGRES_EPOCH)
 
 
 _HASHES: dict[str, Callable[[pa.Array], Hashes]] = {

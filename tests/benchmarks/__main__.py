@@ -129,20 +129,20 @@ def _growth(service: BenchService, folder: Path, asked: argparse.Namespace) -> F
     sizes = {n: asked.repeats for n in (10_000, 100_000, MILLION)} | {LARGEST_ONCE: 1}
     growth = grow(service, folder, sizes)
     plot_growth(growth, DOCS / "benchmarks")
-    points = [(n, answer.seconds) for n, answers in growth.items() for answer in answers]
+    points = [(n, answer.seconds) for n, grown in growth.items() for answer in grown.answers]
     exponent = float(np.polyfit(*np.log(np.array(points)).T, 1)[0])
     memory = [
         Figure(
             "P5", f"{n:,} buildings: peak memory of a run",
-            [answer.peak_bytes / MIB for answer in answers], MAX_MEMORY_MIB, unit=" MiB",
+            [peak / MIB for peak in grown.peak_bytes], MAX_MEMORY_MIB, unit=" MiB",
         )
-        for n, answers in growth.items()
+        for n, grown in growth.items()
     ]  # fmt: skip
     work = "10,000 to 10,000,000 buildings: exponent of the time"
     details = [
         line
-        for n, answers in growth.items()
-        for line in seconds_table(f"{n:,} buildings, .fgb", answers)
+        for n, grown in growth.items()
+        for line in seconds_table(f"{n:,} buildings, .fgb", grown.answers)
     ]
     return [*memory, Figure("P6", work, [exponent], 1.05)], details
 

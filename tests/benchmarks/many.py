@@ -15,7 +15,7 @@ from tests.support import geojson, make_manifest, point
 
 FEATURES = 100
 AT_ONCE = 8
-COUNT_EVERY_S = 0.25
+COUNT_EVERY_S = 1
 ALONE, SHARED = 30, 150
 CONTENT = geojson(*(({"n": n, "name": f"point {n}"}, point(n, n / 2)) for n in range(FEATURES)))
 

@@ -16,6 +16,7 @@ mpl.use("svg")
 import matplotlib.pyplot as plt
 
 from tests.benchmarks.service import Answer
+from tests.benchmarks.vector import Growth
 
 MIB = 1024 * 1024
 
@@ -95,16 +96,17 @@ def machine() -> str:
     )
 
 
-def plot_growth(growth: dict[int, list[Answer]], folder: Path) -> None:
+def plot_growth(growth: dict[int, Growth], folder: Path) -> None:
     """Write the plots of seconds and of memory over rows."""
     rows = list(growth)
     _plot(
         folder / "seconds.svg", rows, "seconds, drop to published",
-        [statistics.median(answer.seconds for answer in growth[n]) for n in rows], is_log=True,
+        [statistics.median(answer.seconds for answer in growth[n].answers) for n in rows],
+        is_log=True,
     )  # fmt: skip
     _plot(
         folder / "memory.svg", rows, "peak memory of a run's processes, MiB",
-        [max(answer.peak_bytes for answer in growth[n]) / MIB for n in rows], is_log=False,
+        [max(growth[n].peak_bytes) / MIB for n in rows], is_log=False,
     )  # fmt: skip
 
 

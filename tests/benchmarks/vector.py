@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.benchmarks import rivals
 from tests.benchmarks.footprints import CRS, write_footprints
-from tests.benchmarks.service import Answer, BenchService
+from tests.benchmarks.service import Answer, BenchService, MemorySampler
 
 FORMATS = (".fgb", ".gpkg")
 
@@ -60,13 +60,25 @@ def race_geojson(service: BenchService, folder: Path, rows: int, repeats: int) -
     return race
 
 
-def grow(service: BenchService, folder: Path, sizes: dict[int, int]) -> dict[int, list[Answer]]:
+@dataclass(frozen=True)
+class Growth:
+    """What one number of rows took: an answer a drop, and the peak memory of its run."""
+
+    answers: list[Answer]
+    peak_bytes: list[int]
+
+
+def grow(service: BenchService, folder: Path, sizes: dict[int, int]) -> dict[int, Growth]:
     """Publish FlatGeobufs of growing numbers of rows, each as often as `sizes` says."""
-    answers: dict[int, list[Answer]] = {}
+    growth: dict[int, Growth] = {}
     for rows, repeats in sizes.items():
         path = folder / "footprints.fgb"
         write_footprints(path, rows)
         uploaded = service.upload(path)
         path.unlink()
-        answers[rows] = [service.time_drop(uploaded) for _ in range(repeats)]
-    return answers
+        growth[rows] = Growth([], [])
+        for _ in range(repeats):
+            with MemorySampler(service.processes) as memory:
+                growth[rows].answers.append(service.time_drop(uploaded))
+            growth[rows].peak_bytes.append(memory.peak_bytes)
+    return growth

@@ -9,5 +9,5 @@ SELECT
     max(ST_XMax({geometry})) AS xmax,
     max(ST_YMax({geometry})) AS ymax
 FROM {table}
-GROUP BY 1, 2
+GROUP BY ST_GeometryType({geometry}), ST_Zmflag({geometry})
 ORDER BY 1, 2
