@@ -51,7 +51,11 @@ INDEXES: dict[str, list[IndexModel]] = {
 
 
 def connect(settings: MongoSettings, *, timeout_ms: int = 10_000) -> Database[Document]:
-    """Return the ledger's database; nothing is sent until it is used."""
+    """Return the ledger's database; nothing is sent until it is used.
+
+    The driver does not repeat writes: whoever needs patience has it (`libs.patience`). For that the
+    local ledger server would keep ten thousand answers, and go through them at each write.
+    """
     with translated("be reached at MONGO_URI"):
         client: MongoClient[Document] = MongoClient(
             settings.uri.get_secret_value(),
@@ -61,6 +65,7 @@ def connect(settings: MongoSettings, *, timeout_ms: int = 10_000) -> Database[Do
             socketTimeoutMS=60_000,
             maxPoolSize=CONNECTIONS,
             journal=True,
+            retryWrites=False,
         )
         return client[settings.database]
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from pymongo import ASCENDING, DESCENDING, ReturnDocument
+from pymongo import ASCENDING, DESCENDING
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
@@ -234,7 +234,6 @@ class Ledger:
         slot = f"attempts.{attempt - 1}"
         values = {
             "status": "running",
-            "updated_at": started,
             "unstarted": 0,
             f"{slot}.run_id": run_id,
             f"{slot}.dagster_run_id": dagster_run_id,
@@ -242,25 +241,13 @@ class Ledger:
             f"{slot}.owner": owner.model_dump(),
             f"{slot}.lease_expires_at": self._lease_end(lease_s),
         }
-        drop = self._begin(drop_id, attempt, values)
-        if drop is None:
-            # It may have begun although the answer was lost on its way.
-            drop = self.get(drop_id)
-            begun = drop.current if drop and drop.status == "running" else None
-            if drop is None or begun is None or (begun.number, begun.run_id) != (attempt, run_id):
-                raise self._superseded(drop_id, attempt)
+        self._move({"_id": drop_id, "status": "queued", "attempt": attempt}, values)
+        drop = self.get(drop_id)
+        begun = drop.current if drop and drop.status == "running" else None
+        if drop is None or begun is None or (begun.number, begun.run_id) != (attempt, run_id):
+            raise self._superseded(drop_id, attempt)
         self._record_run(drop, run_id, started)
         return drop
-
-    @patient
-    def _begin(self, drop_id: str, attempt: int, values: Document) -> DropRecord | None:
-        with translated("begin an attempt"):
-            document = self.database.manifests.find_one_and_update(
-                {"_id": drop_id, "status": "queued", "attempt": attempt},
-                {"$set": values},
-                return_document=ReturnDocument.AFTER,
-            )
-        return _record(document)
 
     @patient
     def _record_run(self, drop: DropRecord, run_id: str, started: datetime) -> None:

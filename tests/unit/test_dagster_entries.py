@@ -38,11 +38,13 @@ def test_a_dagster_that_starts_runs_in_another_way_is_not_served(
         DagsterApiServer()
 
 
-def test_the_daemon_looks_after_sensors_every_second(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_daemon_looks_after_sensors_several_times_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sensor, "MIN_INTERVAL_LOOP_TIME", sensor.MIN_INTERVAL_LOOP_TIME)
     monkeypatch.setattr(controller, "QueuedRunCoordinatorDaemon", QueuedRunCoordinatorDaemon)
     daemon.look_often()
-    assert sensor.MIN_INTERVAL_LOOP_TIME == 1
+    assert sensor.MIN_INTERVAL_LOOP_TIME <= 0.25
 
 
 @pytest.mark.parametrize(

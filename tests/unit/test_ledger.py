@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from pymongo.errors import AutoReconnect, PyMongoError, ServerSelectionTimeoutError
 
-from libs.ledger.connection import translated
+from libs.ledger.connection import connect, translated
 from libs.ledger.ledger import Ledger
 from libs.ledger.records import Delivery, DropRecord
+from libs.models.config import MongoSettings
 from libs.models.errors import LedgerError, Reason, SupersededError
 from libs.models.receipt import ACTIVE_STATUSES, FINAL_STATUSES, PhaseRecord
 from tests.unit.examples import GONE, NOON, drop, receipt
@@ -40,6 +41,12 @@ def in_status(ledger: Ledger, status: str) -> DropRecord:
     """Put the running drop into a status."""
     ledger.database.manifests.update_one({"_id": "d1"}, {"$set": {"status": status}})
     return known(ledger)
+
+
+def test_the_driver_repeats_no_write() -> None:
+    database = connect(MongoSettings(uri="mongodb://127.0.0.1:1/?retryWrites=true", database="d"))
+    assert not database.client.options.retry_writes
+    database.client.close()
 
 
 def test_a_drop_is_inserted_once(ledger: Ledger) -> None:
