@@ -19,7 +19,7 @@ from pymongo import monitoring
 from libs.compute.postgis import PostGIS
 from libs.spatial_utils import ogr
 
-WRITES = ("insert", "update", "delete", "findAndModify")
+WRITES = ("insert", "update", "delete")
 CHANGES = ("create", "drop", "copy", "truncate")
 UPLOADS = ("PUT", "POST", "DELETE")
 

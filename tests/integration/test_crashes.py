@@ -78,7 +78,7 @@ AFTER_FENCE = ("ledger update manifests", -4)
 @pytest.mark.parametrize(
     ("step", "occurrence", "attempt"),
     [
-        ("ledger findAndModify manifests", 0, 2),
+        ("ledger update manifests", 1, 2),
         ("s3 PUT crash-lake crash", 0, 2),
         (*AFTER_FENCE, 2),
         ("ledger insert assets", 0, 1),

@@ -66,11 +66,11 @@ def drop_of(stage: Stage, name: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("server", "step", "occurrence"),
     [
-        ("s3", "ledger findAndModify manifests", 0),
+        ("s3", "ledger update manifests", 1),
         ("s3", "s3 PUT crash-lake crash", 0),
         ("ledger", "s3 PUT crash-lake crash", 0),
         ("ledger", "ledger insert assets", 0),
-        ("postgis", "ledger findAndModify manifests", 0),
+        ("postgis", "ledger update manifests", 1),
         ("postgis", "postgis", 2),
         ("postgis", "postgis", 3),
     ],
