@@ -112,6 +112,12 @@ def test_an_attempt_begins_once(ledger: Ledger, queued: DropRecord) -> None:
     assert known(ledger).current.run_id == "run1"
 
 
+def test_an_attempt_begins_for_a_run_that_asks_twice(ledger: Ledger, running: DropRecord) -> None:
+    """The ledger's first answer may be lost on its way."""
+    begun = ledger.begin_attempt(running.id, 1, "run1", owner=GONE, lease_s=60)
+    assert (begun.status, begun.current.run_id, len(begun.attempts)) == ("running", "run1", 1)
+
+
 def test_a_run_is_recorded(ledger: Ledger, running: DropRecord, database: Any) -> None:
     assert ledger.answer(receipt(run_id="run1"), attempt=1)
     run = database.runs.find_one({"_id": "run1"})
