@@ -36,7 +36,7 @@ SMALL_DROPS = 10
 LARGEST_ONCE = 10 * MILLION
 MAX_MEMORY_MIB = 400
 GROWTH_FREE_GIB = 60
-"""The 46 that the service wants free for its largest drop, and what lies in the store by then."""
+"""The 45 that the service wants free for its largest drop, and what lies in the store by then."""
 
 Found = tuple[list[Figure], list[str]]
 
